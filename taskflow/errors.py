@@ -1,0 +1,197 @@
+"""What can go wrong, as facts, and the one place that turns a fact into an answer.
+
+    Problem
+    ├── BodyMissing, BodyNotJson, PreflightRefused           400
+    ├── TokenMissing                                         401
+    ├── TokenInvalid ── TokenExpired, TokenSignatureInvalid  401
+    ├── NotYourPath, NotYourTask                             403
+    ├── PathNotFound, TaskNotFound                           404
+    ├── MethodNotAllowed                                     405
+    ├── BodyTooLarge                                         413
+    ├── MediaTypeUnsupported, EncodingUnsupported            415
+    ├── Unprocessable                                        422
+    └── DatabaseUnavailable ── DatabaseTimeout               503
+
+Every other exception is a defect: the client gets a constant 500, the log gets the trace.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import orjson
+from starlette.responses import Response
+
+MAX_ERRORS = 20
+"""How many mistakes of one request are listed: a hostile body can hold a hundred thousand."""
+
+# The names of RFC 9110; Python's own differ between its versions.
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One mistake of a request.
+
+    `pointer` is a JSON Pointer (RFC 6901) into the body, or the name of a parameter.
+    """
+
+    detail: str
+    pointer: str
+
+
+class Problem(Exception):
+    """A fact that the client is told, with its status (RFC 9110) and a sentence."""
+
+    status: ClassVar[int] = 500
+    detail: str = "The server met an unexpected error."
+    headers: Sequence[tuple[str, str]] = ()
+    errors: Sequence[FieldError] = ()
+
+
+class BodyMissing(Problem):
+    status = 400
+    detail = "The request body is missing; send a JSON document."
+
+
+class BodyNotJson(Problem):
+    """`reason` goes on where "The request body" begins."""
+
+    status = 400
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.detail = f"The request body {reason}."
+
+
+class PreflightRefused(Problem):
+    """`reason` says what the configuration of CORS does not allow."""
+
+    status = 400
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.detail = f"{reason}."
+
+
+class TokenMissing(Problem):
+    status = 401
+    detail = 'Not authenticated; send the header "Authorization: Bearer <token>".'
+    headers = (("WWW-Authenticate", "Bearer"),)
+
+
+class TokenInvalid(Problem):
+    status = 401
+    detail = "Invalid token"
+    headers = (("WWW-Authenticate", 'Bearer error="invalid_token"'),)
+
+
+class TokenExpired(TokenInvalid):
+    detail = "Token expired"
+
+
+class TokenSignatureInvalid(TokenInvalid):
+    detail = "Invalid token signature"
+
+
+class NotYourPath(Problem):
+    status = 403
+    detail = "The user_id in the path is not the user of the token."
+
+
+class NotYourTask(Problem):
+    status = 403
+    detail = "The task belongs to another user."
+
+
+class PathNotFound(Problem):
+    status = 404
+    detail = "There is nothing at this path."
+
+
+class TaskNotFound(Problem):
+    status = 404
+    detail = "There is no task with this task_id."
+
+
+class MethodNotAllowed(Problem):
+    """`allowed` holds the methods that the path does take."""
+
+    status = 405
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        methods = ", ".join(sorted(allowed))
+        super().__init__(methods)
+        self.detail = f"This path takes only {methods}."
+        self.headers = (("Allow", methods),)
+
+
+class BodyTooLarge(Problem):
+    """`limit` is in bytes."""
+
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.detail = f"The request body is larger than {limit} bytes."
+
+
+class MediaTypeUnsupported(Problem):
+    status = 415
+
+    def __init__(self, accepted: Collection[str]) -> None:
+        super().__init__(accepted)
+        self.detail = f"The Content-Type must be {' or '.join(accepted)}."
+
+
+class EncodingUnsupported(Problem):
+    status = 415
+    detail = "The request body must be sent without a Content-Encoding."
+
+
+class Unprocessable(Problem):
+    status = 422
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(errors)
+        self.errors = errors[:MAX_ERRORS]
+        sentences = [f"{error.pointer.removeprefix('/') or 'The body'} {error.detail}" for error in self.errors]
+        if len(errors) > MAX_ERRORS:
+            sentences.append(f"and {len(errors) - MAX_ERRORS} more")
+        self.detail = "; ".join(sentences) + "."
+
+
+class DatabaseUnavailable(Problem):
+    status = 503
+    detail = "The database is temporarily unavailable, please retry."
+    headers = (("Retry-After", "5"),)
+
+
+class DatabaseTimeout(DatabaseUnavailable):
+    detail = "The database did not answer in time, please retry."
+
+
+def render_problem(problem: Problem) -> Response:
+    """Write the problem document (RFC 9457) of a fact."""
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": _TITLES[problem.status],
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        document["errors"] = [asdict(error) for error in problem.errors]
+    return Response(
+        orjson.dumps(document), problem.status, dict(problem.headers), media_type="application/problem+json"
+    )

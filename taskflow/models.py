@@ -1,0 +1,25 @@
+"""The one definition of the table, for statements, migrations and tests."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, String, Text, false, func
+from sqlmodel import Field, SQLModel
+
+
+class Task(SQLModel, table=True):
+    """A to-do item of one user.
+
+    The database fills in what it can (id, is_completed, both times), so that an INSERT names only what the user gave.
+    """
+
+    __tablename__ = "tasks"
+    # Serves a user's list, in order, and every look-up by owner.
+    __table_args__ = (Index("idx_tasks_user_id", "user_id", "id"),)
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
+    user_id: str = Field(sa_column=Column(String(255), nullable=False))
+    title: str = Field(sa_column=Column(String(200), nullable=False))
+    description: str | None = Field(sa_column=Column(Text))
+    is_completed: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    updated_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
