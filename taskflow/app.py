@@ -1,0 +1,104 @@
+"""The only wiring: settings in, an ASGI application out."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from connexion import ConnexionMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from connexion.resolver import Resolver
+from inflection import underscore
+from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from taskflow import tasks
+from taskflow.auth import TokenVerifier
+from taskflow.contract.documents import make_document_router
+from taskflow.contract.enforcement import ContractEnforcement
+from taskflow.contract.loading import list_methods, parse_contract, read_contract
+from taskflow.contract.routing import ContractRouting, translate_refusal
+from taskflow.contract.security import make_bearer_handler
+from taskflow.cors import Cors
+from taskflow.database import Database
+from taskflow.errors import Problem, render_problem
+from taskflow.logs import RequestLog, note_user
+from taskflow.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Build the application; nothing is opened before its lifespan begins.
+
+    The settings must name a database and a secret. Raises ContractError if the contract cannot be kept.
+    """
+    contract = read_contract()
+    document = parse_contract(contract)
+    database = Database(settings)
+    app = ConnexionMiddleware(
+        make_document_router(contract),
+        import_name="taskflow",
+        lifespan=partial(_run_with, database),
+        middlewares=[
+            partial(ServerErrorMiddleware, handler=_answer_defect),
+            RequestLog,
+            partial(Cors, origins=settings.cors_origins, methods=list_methods(document)),
+            partial(ExceptionMiddleware, handlers=_EXCEPTION_HANDLERS),
+            ContractRouting,
+            SecurityMiddleware,
+            partial(ContractEnforcement, max_body_bytes=settings.max_body_bytes),
+            LifespanMiddleware,
+        ],
+        resolver=Resolver(partial(_resolve_handler, database)),
+        security_map={"bearer": make_bearer_handler(TokenVerifier(settings).authenticate, note_user)},
+    )
+    app.add_api(document)
+    stack: ASGIApp = app
+    return stack
+
+
+def _resolve_handler(database: Database, operation_id: str) -> Callable[..., Awaitable[Response]]:
+    """Find the handler of an operationId: listTasks is taskflow.tasks.list_tasks."""
+    return partial(getattr(tasks, underscore(operation_id)), database=database)
+
+
+@asynccontextmanager
+async def _run_with(database: Database, _app: ConnexionMiddleware) -> AsyncIterator[None]:
+    await database.open()
+    try:
+        yield
+    finally:
+        await database.close()
+
+
+async def _answer_problem(_request: Request, problem: Exception) -> Response:
+    return render_problem(problem if isinstance(problem, Problem) else Problem())
+
+
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    problem = translate_refusal(error) if isinstance(error, HTTPException) else None
+    return await _answer_defect(request, error) if problem is None else render_problem(problem)
+
+
+async def _answer_defect(_request: Request, error: Exception) -> Response:
+    logger.error("unexpected error", exc_info=error)
+    return render_problem(Problem())
+
+
+async def _answer_nobody(_request: Request, _gone: Exception) -> Response:
+    # The server drops what is sent to a client that has gone.
+    return Response(status_code=400)
+
+
+_EXCEPTION_HANDLERS = {
+    Problem: _answer_problem,
+    HTTPException: _answer_refusal,
+    ClientDisconnect: _answer_nobody,
+    Exception: _answer_defect,
+}

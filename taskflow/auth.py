@@ -1,0 +1,81 @@
+"""From a bearer token to a user id: HS256 with the secret that Better Auth shares (RFC 7519, RFC 8725)."""
+
+import logging
+import time
+from typing import Any
+
+import jwt
+from jwt import PyJWK
+from jwt.utils import base64url_encode
+
+from taskflow.errors import TokenExpired, TokenInvalid, TokenSignatureInvalid
+from taskflow.settings import Settings
+
+CLOCK_SKEW_SECONDS = 60
+"""How far the frontend's clock may be ahead of ours. A token that has expired gets no grace."""
+
+logger = logging.getLogger(__name__)
+
+
+class TokenVerifier:
+    """Verifies tokens with the keys that the settings name, and with no others."""
+
+    def __init__(self, settings: Settings) -> None:
+        secret = settings.secret.encode()
+        # Prepared once: given the bare secret, PyJWT looks on every call whether it might be a certificate.
+        self._key = PyJWK.from_dict({"kty": "oct", "alg": "HS256", "k": base64url_encode(secret).decode()})
+        self._max_bytes = settings.max_token_bytes
+        self._claims: dict[str, Any] = {
+            "issuer": settings.jwt_issuer or None,
+            "audience": settings.jwt_audience or None,
+            "options": {
+                "require": ["exp", "sub"],
+                # Better Auth always sets both; they count only where the operator has said what they must be.
+                "verify_iss": bool(settings.jwt_issuer),
+                "verify_aud": bool(settings.jwt_audience),
+                # PyJWT would refuse what was issued a second from now; leeway would prolong tokens that have expired.
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        }
+
+    async def authenticate(self, token: str) -> str:
+        """Give the user id (`sub`) of a valid token.
+
+        Raises TokenExpired, TokenSignatureInvalid, or TokenInvalid for everything else.
+        """
+        if len(token) > self._max_bytes:
+            raise TokenInvalid
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"], **self._claims)
+        except jwt.ExpiredSignatureError:
+            raise TokenExpired from None
+        except jwt.InvalidSignatureError:
+            raise TokenSignatureInvalid from None
+        except jwt.InvalidAlgorithmError:
+            logger.warning(
+                "refused a token that is not signed with HS256: the frontend must sign with BETTER_AUTH_SECRET"
+            )
+            raise TokenInvalid from None
+        except jwt.DecodeError as error:
+            # PyJWT's word for a signature whose last characters were changed or cut off.
+            raise (TokenSignatureInvalid if "crypto" in str(error) else TokenInvalid) from None
+        except (jwt.PyJWTError, ValueError):
+            raise TokenInvalid from None
+        _check_start(claims)
+        return _read_subject(claims)
+
+
+def _check_start(claims: dict[str, Any]) -> None:
+    start = claims.get("nbf", 0)
+    if not isinstance(start, int | float) or start > time.time() + CLOCK_SKEW_SECONDS:
+        raise TokenInvalid
+
+
+def _read_subject(claims: dict[str, Any]) -> str:
+    # Never from another claim: an e-mail verification link is signed with the same secret and has a userId.
+    subject: str = claims["sub"]
+    # Half a surrogate pair is no text; the contract says what else a user_id must be.
+    if not subject or any("\ud800" <= character <= "\udfff" for character in subject):
+        raise TokenInvalid
+    return subject

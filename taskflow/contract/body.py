@@ -1,0 +1,110 @@
+"""From the bytes of a request to checked JSON."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from taskflow.errors import (
+    BodyMissing,
+    BodyNotJson,
+    BodyTooLarge,
+    EncodingUnsupported,
+    FieldError,
+    MediaTypeUnsupported,
+    Unprocessable,
+)
+
+DEFAULT_MEDIA_TYPE = "application/json"
+"""What a body is taken for whose sender did not say (RFC 9110, section 8.3, leaves it to us)."""
+
+JsonCheck = Callable[[object, str, list[FieldError]], None]
+
+
+class BodyRule:
+    """What an operation demands of its body: a limit in bytes, and a check for each media type."""
+
+    def __init__(self, checks: Mapping[str, JsonCheck], *, limit: int) -> None:
+        self._checks = checks
+        self._limit = limit
+
+    async def read(self, scope: Scope, receive: Receive) -> object:
+        """Give the body as JSON that obeys the contract.
+
+        Raises, in this order: BodyTooLarge, EncodingUnsupported, MediaTypeUnsupported, BodyMissing, BodyNotJson,
+        Unprocessable; ClientDisconnect if the client has gone.
+        """
+        headers = dict(reversed(scope["headers"]))  # of a header sent twice, the first counts
+        body = await _read_bounded(headers, receive, self._limit)
+        check = self._find_check(headers)
+        value = parse_json(body)
+        errors: list[FieldError] = []
+        check(value, "", errors)
+        if errors:
+            raise Unprocessable(errors)
+        return value
+
+    def _find_check(self, headers: Mapping[bytes, bytes]) -> JsonCheck:
+        if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
+            raise EncodingUnsupported
+        # A charset parameter has no meaning for JSON (RFC 8259, section 11): it is UTF-8.
+        declared = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+        check = self._checks.get(declared or DEFAULT_MEDIA_TYPE)
+        if check is None:
+            raise MediaTypeUnsupported(self._checks)
+        return check
+
+
+async def _read_bounded(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:20]) > limit:
+        raise BodyTooLarge(limit)
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def parse_json(body: bytes) -> object:
+    """Read JSON as strictly as RFC 8259 allows.
+
+    Raises BodyMissing for nothing but white space; BodyNotJson for what is not UTF-8, not JSON, nested deeper than 1024
+    levels, a number beyond a double's range, half of a surrogate pair, or an object that names a member twice.
+    """
+    if not body.strip(b" \t\r\n"):
+        raise BodyMissing
+    try:
+        value: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BodyNotJson(f"is not valid JSON (line {error.lineno}, column {error.colno})") from None
+    # Every member has its colon: a flat object with as many members as colons in the text has named none twice.
+    if body.count(b":") > (len(value) if isinstance(value, dict) else 0):
+        _refuse_duplicates(body)
+    return value
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    try:
+        json.loads(body, object_pairs_hook=_collect_members)
+    except RecursionError:
+        raise BodyNotJson("is nested too deeply") from None
+
+
+def _collect_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise BodyNotJson("names a member of an object twice")
+    return members

@@ -1,0 +1,83 @@
+"""The contract as it is served: the authored file, the same document as JSON, and the page to read and try it."""
+
+import hashlib
+import importlib.util
+import mimetypes
+from pathlib import Path
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from taskflow.contract.loading import ContractError, parse_contract
+
+_ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+
+_PAGE = b"""<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>TaskFlow API</title>
+  <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+  <link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+  <div id="swagger-ui"></div>
+  <script src="/docs/swagger-ui-bundle.js"></script>
+  <script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+# persistAuthorization: the token survives a reload of the page.
+_START_SCRIPT = b"""SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  persistAuthorization: true,
+});
+"""
+
+
+class Document:
+    """Bytes that never change while the server runs, with their ETag (RFC 9110, section 8.8.3)."""
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self._body = body
+        self._media_type = media_type
+        self._etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+    async def answer(self, request: Request) -> Response:
+        # no-cache: keep a copy, but ask whether it is still the newest.
+        headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
+        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+        if self._etag in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return Response(self._body, headers=headers, media_type=self._media_type)
+
+
+def make_document_router(contract: bytes) -> Router:
+    """Serve the contract (`source`: the authored bytes) and its pages, from memory."""
+    documents = {
+        "/openapi.yaml": Document(contract, "application/yaml"),
+        "/openapi.json": Document(orjson.dumps(parse_contract(contract)), "application/json"),
+        "/docs": Document(_PAGE, "text/html"),
+        "/docs/start.js": Document(_START_SCRIPT, "text/javascript"),
+    }
+    folder = _find_swagger_ui()
+    for name in _ASSETS:
+        media_type = mimetypes.types_map[Path(name).suffix]
+        documents[f"/docs/{name}"] = Document((folder / name).read_bytes(), media_type)
+    return Router(
+        [Route(path, document.answer, methods=["GET"]) for path, document in documents.items()], redirect_slashes=False
+    )
+
+
+def _find_swagger_ui() -> Path:
+    # Only its files are of use: importing the package would load its adapters for a dozen frameworks.
+    package = importlib.util.find_spec("swagger_ui")
+    if package is None or package.origin is None:
+        raise ContractError("the package swagger-ui-py, which holds the files of /docs, is not installed")
+    return Path(package.origin).parent / "static"

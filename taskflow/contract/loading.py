@@ -1,0 +1,33 @@
+"""Where the contract lies, and what it says."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Document = dict[str, Any]
+
+
+class ContractError(Exception):
+    """The contract says something that this server cannot keep; it must not start."""
+
+
+def read_contract() -> bytes:
+    """Give the authored file, byte for byte."""
+    installed = files("taskflow") / "openapi.yaml"
+    authored = Path(__file__).parents[2] / "openapi" / "openapi.yaml"
+    return installed.read_bytes() if installed.is_file() else authored.read_bytes()
+
+
+def parse_contract(source: bytes) -> Document:
+    """Read the YAML, with the loader in C where PyYAML has it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document: Document = yaml.load(source, loader)  # noqa: S506  both loaders are safe ones
+    return document
+
+
+def list_methods(document: Document) -> list[str]:
+    """Give the HTTP methods that the contract's operations use, in upper case."""
+    keys = {key.upper() for item in document["paths"].values() for key in item}
+    return sorted(keys & {"GET", "PUT", "POST", "DELETE", "PATCH"})

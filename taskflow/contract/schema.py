@@ -1,0 +1,151 @@
+"""Schemas of OpenAPI 3.0, compiled once to functions that check a value.
+
+The keywords are those that the contract's requests use, with the meaning that JSON Schema Draft 4 gives them. Any
+other keyword is refused when the server starts: a rule that nobody checks must not stand in a contract. Messages name
+the rule that is broken and never the value.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from taskflow.contract.loading import ContractError
+from taskflow.errors import FieldError
+
+Schema = Mapping[str, Any]
+Check = Callable[[object, str, list[FieldError]], None]
+"""Checks a value that stands at a JSON Pointer, and adds what is wrong to the list."""
+
+_ANNOTATIONS = frozenset({"title", "description", "example", "deprecated"})
+
+_MAX_NAME = 64
+"""How much of an unknown member's name is repeated to its sender, in characters."""
+
+
+def compile_schema(schema: Schema) -> Check:
+    """Compile a schema whose references have been resolved.
+
+    Raises ContractError for a keyword, type or format that is not enforced here.
+    """
+    kind = schema.get("type")
+    if not isinstance(kind, str) or kind not in _COMPILERS:
+        raise ContractError(f"a schema must have one of the types {', '.join(_COMPILERS)}, not {kind}")
+    keywords, compile_kind = _COMPILERS[kind]
+    unknown = schema.keys() - keywords - _ANNOTATIONS - {"type", "nullable"}
+    if unknown:
+        raise ContractError(f"nothing enforces {', '.join(sorted(unknown))} in a schema of type {kind}")
+    check = compile_kind(schema)
+    return _allow_null(check, kind) if schema.get("nullable", False) else check
+
+
+def _allow_null(check: Check, kind: str) -> Check:
+    # The one message that is not the inner check's own: null would have been right too.
+    mismatch = f"must be {_describe_type(kind)}"
+
+    def check_nullable(value: object, pointer: str, errors: list[FieldError]) -> None:
+        if value is None:
+            return
+        before = len(errors)
+        check(value, pointer, errors)
+        if len(errors) > before and errors[before] == FieldError(mismatch, pointer):
+            errors[before] = FieldError(f"{mismatch} or null", pointer)
+
+    return check_nullable
+
+
+def _compile_object(schema: Schema) -> Check:
+    properties = {name: compile_schema(member) for name, member in schema.get("properties", {}).items()}
+    paths = {name: "/" + _escape(name) for name in properties}
+    required = schema.get("required", ())
+    closed = schema.get("additionalProperties", True) is False
+    if not closed and schema.get("additionalProperties", True) is not True:
+        raise ContractError("additionalProperties must be true or false")
+
+    def check_object(value: object, pointer: str, errors: list[FieldError]) -> None:
+        if not isinstance(value, dict):
+            errors.append(FieldError("must be an object", pointer))
+            return
+        errors.extend(FieldError("is required", f"{pointer}/{_escape(name)}") for name in required if name not in value)
+        for name, member in value.items():
+            check = properties.get(name)
+            if check is not None:
+                check(member, pointer + paths[name], errors)
+            elif closed:
+                errors.append(FieldError("is not accepted here", f"{pointer}/{_escape(name[:_MAX_NAME])}"))
+
+    return check_object
+
+
+def _compile_string(schema: Schema) -> Check:
+    shortest = schema.get("minLength", 0)
+    longest = schema.get("maxLength")
+    search = _compile_pattern(schema["pattern"]).search if "pattern" in schema else None
+    too_short = "must not be empty" if shortest == 1 else f"must have at least {shortest} characters"
+    too_long = f"must have at most {longest} characters"
+
+    def check_string(value: object, pointer: str, errors: list[FieldError]) -> None:
+        if not isinstance(value, str):
+            errors.append(FieldError("must be a string", pointer))
+            return
+        if len(value) < shortest:
+            errors.append(FieldError(too_short, pointer))
+        elif longest is not None and len(value) > longest:
+            errors.append(FieldError(too_long, pointer))
+        if search is not None and search(value) is None:
+            errors.append(FieldError("contains a character that is not allowed", pointer))
+
+    return check_string
+
+
+def _compile_integer(schema: Schema) -> Check:
+    if schema.get("format", "int64") != "int64":
+        raise ContractError(f"nothing enforces the format {schema['format']} of an integer")
+    # What int64 cannot hold would fail in the database only.
+    least = schema.get("minimum", -(2**63))
+    most = schema.get("maximum", 2**63 - 1)
+
+    def check_integer(value: object, pointer: str, errors: list[FieldError]) -> None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            errors.append(FieldError("must be an integer", pointer))
+        elif value < least:
+            errors.append(FieldError(f"must be at least {least}", pointer))
+        elif value > most:
+            errors.append(FieldError(f"must be at most {most}", pointer))
+
+    return check_integer
+
+
+def _compile_boolean(_schema: Schema) -> Check:
+    def check_boolean(value: object, pointer: str, errors: list[FieldError]) -> None:
+        if not isinstance(value, bool):
+            errors.append(FieldError("must be a boolean", pointer))
+
+    return check_boolean
+
+
+_COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema], Check]]] = {
+    "object": (frozenset({"properties", "required", "additionalProperties"}), _compile_object),
+    "string": (frozenset({"minLength", "maxLength", "pattern"}), _compile_string),
+    "integer": (frozenset({"minimum", "maximum", "format"}), _compile_integer),
+    "boolean": (frozenset(), _compile_boolean),
+}
+
+
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
+    r"""Compile a pattern of ECMA 262, as far as Python reads it alike.
+
+    The one difference that matters here: Python's `$` also matches before a newline at the end, so it becomes `\Z`.
+    """
+    if pattern.endswith("$") and not pattern.endswith(r"\$"):
+        pattern = pattern[:-1] + r"\Z"
+    if re.search(r"(?<!\\)\$", pattern):
+        raise ContractError(f"a $ in the middle of the pattern {pattern} means different things in different languages")
+    return re.compile(pattern)
+
+
+def _describe_type(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
