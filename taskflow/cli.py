@@ -1,0 +1,105 @@
+"""The commands: `taskflow serve | migrate | token | check`.
+
+Exit codes: 0 done, 1 the database or another part of the world refused, 2 the configuration or the call is wrong.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+import psycopg
+
+from taskflow.checks import run_checks
+from taskflow.development import make_token, provide_defaults, provide_secret
+from taskflow.embedded import EmbeddedPostgresError
+from taskflow.logs import configure_logging
+from taskflow.migrations import MigrationError, migrate
+from taskflow.server import PortError, run_server
+from taskflow.settings import Settings, SettingsError, load_settings
+
+FAILED = 1
+MISCONFIGURED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name, and exit."""
+    options = _make_parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace, Settings], int] = options.command
+    try:
+        settings = load_settings(
+            **{name: value for name in _OVERRIDES if (value := getattr(options, name, None)) is not None}
+        )
+        sys.exit(command(options, settings))
+    except SettingsError as error:
+        _fail(MISCONFIGURED, *error.sentences)
+    except (PortError, EmbeddedPostgresError) as error:
+        _fail(MISCONFIGURED, str(error))
+    except MigrationError as error:
+        _fail(FAILED, str(error))
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+_OVERRIDES = ("host", "port", "web_concurrency")
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("taskflow", description="A contract-first REST API for the tasks of many users.")
+    parser.add_argument("--version", action="version", version=version("taskflow"))
+    commands = parser.add_subparsers(title="commands", required=True)
+
+    serve = commands.add_parser("serve", help="serve the API")
+    serve.add_argument("--host", help="the address to listen on (HOST)")
+    serve.add_argument("--port", help="the port to listen on; 0 takes a free one (PORT)")
+    serve.add_argument("--workers", dest="web_concurrency", help="how many processes serve (WEB_CONCURRENCY)")
+    serve.set_defaults(command=_serve)
+
+    migration = commands.add_parser("migrate", help="bring the database's schema up to date")
+    migration.set_defaults(command=_migrate)
+
+    token = commands.add_parser("token", help="print a token for trying the API out; not in production")
+    token.add_argument("user_id", metavar="USER_ID", help="whose token, such as user_abc123")
+    token.set_defaults(command=_token)
+
+    check = commands.add_parser("check", help="check configuration, database and keys")
+    check.set_defaults(command=_check)
+    return parser
+
+
+def _serve(_options: argparse.Namespace, settings: Settings) -> int:
+    configure_logging(settings)
+    run_server(settings)
+    return 0
+
+
+def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
+    configure_logging(settings)
+    with provide_defaults(settings) as complete:
+        try:
+            schema = migrate(complete.dsn)
+        except psycopg.OperationalError:
+            logging.getLogger(__name__).debug("", exc_info=True)
+            _fail(FAILED, "The database cannot be reached; `taskflow check` says more.")
+    print(f"The schema is up to date (version {schema}).")
+    return 0
+
+
+def _token(options: argparse.Namespace, settings: Settings) -> int:
+    print(make_token(provide_secret(settings), options.user_id))
+    return 0
+
+
+def _check(_options: argparse.Namespace, settings: Settings) -> int:
+    passed = True
+    for result in run_checks(settings):
+        print(f"{'ok    ' if result.passed else 'failed'}  {result.subject:<14} {result.finding}")
+        passed = passed and result.passed
+    return 0 if passed else FAILED
+
+
+def _fail(code: int, *sentences: str) -> None:
+    for sentence in sentences:
+        print(f"taskflow: {sentence}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,71 @@
+"""What stands in for the operator's settings while developing: a secret and a database of one's own, and tokens."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jwt
+from pydantic import SecretStr
+
+from taskflow.embedded import run_postgres
+from taskflow.settings import Settings, SettingsError
+
+TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
+"""A week: a token in one's shell history should outlast the day, and not the project."""
+
+
+@contextmanager
+def provide_defaults(settings: Settings) -> Iterator[Settings]:
+    """Give the settings with what is missing filled in; an embedded PostgreSQL runs as long as the block does.
+
+    In production nothing is missing, and nothing happens.
+    """
+    settings = provide_secret(settings)
+    if settings.database_url is not None:
+        yield settings
+        return
+    with run_postgres(settings.taskflow_state_dir) as url:
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+def provide_secret(settings: Settings) -> Settings:
+    """Give the settings with a secret: the configured one, or the one kept in the state folder, made when missing."""
+    if settings.better_auth_secret is not None:
+        return settings
+    secret = _read_or_make_secret(settings.taskflow_state_dir / "better-auth-secret")
+    return settings.model_copy(update={"better_auth_secret": SecretStr(secret)})
+
+
+def make_token(settings: Settings, user_id: str) -> str:
+    """Sign a token such as the frontend would, for trying out; never in production."""
+    if settings.is_production:
+        raise SettingsError(["ENVIRONMENT is production, where only the frontend makes tokens."])
+    now = int(time.time())
+    claims = {"sub": user_id, "iat": now, "exp": now + TOKEN_LIFETIME_SECONDS}
+    for claim, accepted in (("iss", settings.jwt_issuer), ("aud", settings.jwt_audience)):
+        if accepted:
+            claims[claim] = accepted[0]
+    return jwt.encode(claims, settings.secret, algorithm="HS256")
+
+
+def _read_or_make_secret(path: Path) -> str:
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        # Written beside and linked into place: of two that start at once, one wins, and the other reads the winner's.
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return path.read_text()
+    except OSError as error:
+        raise SettingsError(
+            [f"TASKFLOW_STATE_DIR {path.parent} cannot be used ({error.strerror}); name one that you can write to."]
+        ) from None
