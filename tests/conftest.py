@@ -1,0 +1,119 @@
+"""The one PostgreSQL and the one server that most tests share."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from taskflow.embedded import run_postgres
+from tests.support.cast import ALICE, BOB, SECRET, User
+from tests.support.contract import check_response
+from tests.support.server import Server, make_environment, run_server
+
+MakeDatabase = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The connection string of a PostgreSQL: the one that DATABASE_URL names, or an embedded one with fresh data."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="taskflow-tests-"))
+    folder.chmod(0o711)  # as root, PostgreSQL runs as another user, who must get in
+    try:
+        with run_postgres(folder) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres: str) -> Iterator[MakeDatabase]:
+    """Make empty databases on the server; they are gone when the tests are over. No other database is touched."""
+    with psycopg.connect(postgres, autocommit=True) as connection, ExitStack() as stack:
+
+        def make() -> str:
+            name = f"taskflow_test_{uuid4().hex}"
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            stack.callback(connection.execute, SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            return make_url({**psycopg.conninfo.conninfo_to_dict(postgres), "dbname": name})
+
+        yield make
+
+
+def make_url(parameters: Mapping[str, object]) -> str:
+    """Write connection parameters as a URL, the only form that DATABASE_URL takes."""
+    return "postgresql://?" + urlencode(parameters, quote_via=quote)
+
+
+@pytest.fixture(scope="session")
+def database_url(make_database: MakeDatabase) -> str:
+    """The database of the server that most tests share."""
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def server(database_url: str) -> Iterator[Server]:
+    """The server that most tests share: one worker, in production."""
+    environment = make_environment(
+        ENVIRONMENT="production",
+        DATABASE_URL=database_url,
+        BETTER_AUTH_SECRET=SECRET,
+        CORS_ORIGINS="https://app.example.com,http://localhost:3000",
+    )
+    with run_server(environment) as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: Server, database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection of the test's own to the server's database, whose table is empty when the test begins."""
+    assert server.url
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE tasks RESTART IDENTITY")
+        yield connection
+
+
+@pytest.fixture
+def anybody(server: Server, database: psycopg.Connection) -> Iterator[httpx.Client]:
+    """A client without a token. Every answer that it gets is held against the contract."""
+    assert not database.closed
+    with _make_client(server) as client:
+        yield client
+
+
+@pytest.fixture
+def alice(server: Server, database: psycopg.Connection) -> Iterator[httpx.Client]:
+    """Alice's client."""
+    assert not database.closed
+    with _make_client(server, ALICE) as client:
+        yield client
+
+
+@pytest.fixture
+def bob(server: Server, database: psycopg.Connection) -> Iterator[httpx.Client]:
+    """Bob's client."""
+    assert not database.closed
+    with _make_client(server, BOB) as client:
+        yield client
+
+
+def _make_client(server: Server, user: User | None = None) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {user.token}"} if user else {}
+    return httpx.Client(base_url=server.url, headers=headers, event_hooks={"response": [_read_and_check]})
+
+
+def _read_and_check(response: httpx.Response) -> None:
+    response.read()
+    check_response(response)

@@ -1,0 +1,24 @@
+"""Problem documents as the tests expect them."""
+
+from typing import Any
+
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+def expect_problem(status: int, detail: str, **errors: str) -> dict[str, Any]:
+    """Give the whole document; `errors` maps a member (`title`) to what is wrong with it."""
+    document: dict[str, Any] = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
+    if errors:
+        document["errors"] = [{"detail": wrong, "pointer": f"/{name}"} for name, wrong in errors.items()]
+    return document
