@@ -64,7 +64,6 @@ class Database:
             max_waiting=settings.database_queue_size,
             timeout=self._deadline,
             reconnect_timeout=self._deadline,
-            check=_check_connection,
             open=False,
         )
 
@@ -95,7 +94,7 @@ class Database:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._deadline
         try:
-            connection = await self._pool.getconn()
+            connection = await self._take_connection(deadline)
         except psycopg.Error as error:
             raise _explain_failure(error) from None
         timer = loop.call_at(deadline, self._interrupt, connection)
@@ -112,6 +111,19 @@ class Database:
             if loop.time() >= deadline:
                 # It may still be told to stop, and must not be serving somebody else by then.
                 await connection.close()
+            await self._pool.putconn(connection)
+
+    async def _take_connection(self, deadline: float) -> Connection:
+        """Give a connection that the server has not closed meanwhile.
+
+        The pool's own check would wait longer and longer between dead connections; after a restart of the database
+        all of them are.
+        """
+        while True:
+            connection = await self._pool.getconn(deadline - asyncio.get_running_loop().time())
+            if not _is_hung_up(connection):
+                return connection
+            await connection.close()
             await self._pool.putconn(connection)
 
     def _interrupt(self, connection: Connection) -> None:
@@ -154,10 +166,11 @@ def _connect_timeout(deadline: float) -> int:
     return max(2, math.ceil(deadline))
 
 
-async def _check_connection(connection: Connection) -> None:
+def _is_hung_up(connection: Connection) -> bool:
     # An idle connection has nothing to say unless the server has closed it. Asking costs one system call and no trip.
-    if select.select([connection.fileno()], [], [], 0)[0]:
-        raise psycopg.OperationalError("the server closed the connection")
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _stop_statement(connection: Connection, grace: float) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import psycopg
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
@@ -16,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from taskflow.app import create_app
 from taskflow.development import make_token, provide_defaults, provide_secret
 from taskflow.logs import configure_logging
+from taskflow.migrations import migrate
 from taskflow.settings import Settings, load_settings
 
 EXAMPLE_USER = "user_abc123"
@@ -33,9 +35,10 @@ class PortError(Exception):
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Raises PortError, EmbeddedPostgresError, SettingsError.
+    Raises PortError, EmbeddedPostgresError, SettingsError, MigrationError.
     """
     with _stop_on_sigterm(), _bind(settings) as listener, provide_defaults(settings) as complete:
+        _migrate_first(complete)
         if settings.web_concurrency > 1:
             _export(complete)
         config = uvicorn.Config(
@@ -72,6 +75,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _announce(self._settings, self._listener)
+
+
+def _migrate_first(settings: Settings) -> None:
+    """Bring the schema up to date once, before the workers start; where the database is down they will see to it."""
+    try:
+        migrate(settings.dsn)
+    except psycopg.OperationalError:
+        logger.warning("the database is not available yet; starting without it")
 
 
 def _export(settings: Settings) -> None:

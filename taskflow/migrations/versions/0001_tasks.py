@@ -5,6 +5,7 @@ A table that the specification's own SQL made keeps its rows and its SERIAL id; 
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0001"
 down_revision = None
@@ -17,7 +18,7 @@ def upgrade() -> None:
     if inspector.has_table("tasks"):
         missing = _COLUMNS - {column["name"] for column in inspector.get_columns("tasks")}
         if missing:
-            raise sa.exc.CompileError(f"the table tasks lacks {', '.join(sorted(missing))}")
+            raise CommandError(f"there is a table tasks already, and it lacks {', '.join(sorted(missing))}")
         op.execute("DROP INDEX IF EXISTS idx_tasks_user_id")
     else:
         op.create_table(
