@@ -1,0 +1,145 @@
+"""The database's faults: 503 with advice, nothing half-done, and recovery without a restart."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from time import monotonic
+
+import httpx
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
+
+from tests.conftest import MakeDatabase, make_url
+from tests.support.cast import ALICE, BOB, SECRET
+from tests.support.contract import check_response
+from tests.support.problems import expect_problem
+from tests.support.server import Server, make_environment, run_server
+from tests.support.tasks import create_task, expect_task
+from tests.support.waiting import wait_for
+
+DEADLINE = 0.5
+UNAVAILABLE = expect_problem(503, "The database is temporarily unavailable, please retry.")
+TIMED_OUT = expect_problem(503, "The database did not answer in time, please retry.")
+
+StartServer = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture
+def start_server() -> StartServer:
+    """Start a server of the test's own, with a short deadline, in development for readable logs."""
+
+    def start(database_url: str, **variables: str) -> AbstractContextManager[Server]:
+        settings = {"DATABASE_URL": database_url, "BETTER_AUTH_SECRET": SECRET, "DATABASE_TIMEOUT": str(DEADLINE)}
+        return run_server(make_environment(**settings | variables))
+
+    return start
+
+
+@contextmanager
+def open_client(server: Server) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {ALICE.token}"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+def expect_503(response: httpx.Response, problem: dict[str, object]) -> None:
+    check_response(response)
+    assert response.json() == problem
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_a_server_starts_without_its_database_and_works_once_it_is_there(
+    postgres: str, make_database: MakeDatabase, start_server: StartServer
+) -> None:
+    """What needs no database is answered meanwhile. No restart."""
+    there = make_database()
+    missing = conninfo_to_dict(there)["dbname"] + "_later"
+    with (
+        start_server(make_url({**conninfo_to_dict(there), "dbname": missing})) as server,
+        open_client(server) as client,
+        psycopg.connect(postgres, autocommit=True) as admin,
+    ):
+        expect_503(client.get(ALICE.tasks), UNAVAILABLE)
+        assert client.get(ALICE.tasks, headers={"Authorization": ""}).status_code == 401
+        assert client.get(BOB.tasks).status_code == 403
+        assert client.post(ALICE.tasks, json={}).status_code == 422
+        assert client.get("/docs").status_code == 200
+        admin.execute(SQL("CREATE DATABASE {}").format(Identifier(missing)))
+        try:
+            wait_for(lambda: client.get(ALICE.tasks).status_code == 200, 10)
+            create_task(client, ALICE)
+        finally:
+            admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(missing)))
+
+
+def test_connections_that_the_database_closed_are_replaced_unnoticed(
+    make_database: MakeDatabase, start_server: StartServer
+) -> None:
+    """No request fails, writes included, when every backend is terminated between two of them."""
+    url = make_database()
+    with start_server(url) as server, open_client(server) as client, psycopg.connect(url, autocommit=True) as admin:
+        for number in range(1, 6):
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            task = create_task(client, ALICE)
+            assert task == expect_task(ALICE, id=number)
+        assert "answering 503" not in server.read_log()
+
+
+def test_a_statement_that_waits_too_long_is_given_up_and_never_done(
+    make_database: MakeDatabase, start_server: StartServer
+) -> None:
+    """A row that somebody has locked: 503 at the deadline, and no late write once the lock is gone."""
+    url = make_database()
+    with start_server(url) as server, open_client(server) as client, psycopg.connect(url) as locker:
+        task = create_task(client, ALICE)
+        path = f"{ALICE.tasks}/{task['id']}"
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        started = monotonic()
+        response = client.patch(path, json={"title": "Too late"})
+        assert DEADLINE <= monotonic() - started < 2 * DEADLINE
+        expect_503(response, TIMED_OUT)
+        assert client.get(path).json() == task
+        locker.rollback()
+        assert client.get(path).json() == task
+        assert client.patch(path, json={"title": "In time"}).json()["title"] == "In time"
+
+
+def test_a_full_pool_refuses_what_it_cannot_hold_at_once(
+    make_database: MakeDatabase, start_server: StartServer
+) -> None:
+    """One connection, busy until its deadline; one request may wait for it; the others are told so immediately."""
+    url = make_database()
+    small = {"DATABASE_POOL_SIZE": "1", "DATABASE_QUEUE_SIZE": "1", "DATABASE_TIMEOUT": "3"}
+    with (
+        start_server(url, **small) as server,
+        open_client(server) as client,
+        psycopg.connect(url) as locker,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        requests = [pool.submit(client.patch, path, json={"is_completed": True}) for _ in range(5)]
+        wait_for(lambda: sum(request.done() for request in requests) == 3, 2)
+        for request in requests:
+            if request.done():
+                expect_503(request.result(), UNAVAILABLE)
+        locker.rollback()
+        assert sorted(request.result().status_code for request in requests) == [200, 200, 503, 503, 503]
+
+
+def test_a_schema_that_cannot_be_brought_up_to_date_stops_the_start(
+    make_database: MakeDatabase, start_server: StartServer
+) -> None:
+    """The server says what is wrong in one sentence and does not serve."""
+    url = make_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE tasks (id bigint PRIMARY KEY, title text)")
+    with pytest.raises(AssertionError) as caught, start_server(url):
+        pass
+    assert "it lacks created_at, description, is_completed, updated_at, user_id." in str(caught.value)
+    assert "Traceback" not in str(caught.value)
