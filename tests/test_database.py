@@ -55,7 +55,7 @@ def test_a_server_starts_without_its_database_and_works_once_it_is_there(
 ) -> None:
     """What needs no database is answered meanwhile. No restart."""
     there = make_database()
-    missing = conninfo_to_dict(there)["dbname"] + "_later"
+    missing = f"{conninfo_to_dict(there)['dbname']}_later"
     with (
         start_server(make_url({**conninfo_to_dict(there), "dbname": missing})) as server,
         open_client(server) as client,

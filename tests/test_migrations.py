@@ -1,4 +1,4 @@
-"""Migrations: whoever starts first, there is one schema in the end; what is there is kept; a failure changes nothing."""
+"""Migrations: whoever starts first, there is one schema in the end; what is there is kept; failure changes nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
