@@ -1,0 +1,33 @@
+"""A development server, as `make serve` starts it: nothing is configured but where its state goes."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.server import Server, make_environment, run_server
+
+
+@contextmanager
+def make_state_folder() -> Iterator[Path]:
+    """Give a new state folder; as root, PostgreSQL runs as another user, who must be able to enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="taskflow-state-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def run_development_server() -> Iterator[tuple[Server, dict[str, str]]]:
+    """Run a development server with a fresh state folder; give it, and the environment it runs in."""
+    with make_state_folder() as folder:
+        commands = Path(sys.executable).parent
+        environment = make_environment(TASKFLOW_STATE_DIR=str(folder))
+        environment["PATH"] = f"{commands}{os.pathsep}{environment['PATH']}"
+        with run_server(environment) as server:
+            yield server, environment
