@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from tests.support.contract import check_response
 from tests.support.server import Server, make_environment, run_server
 
 MakeDatabase = Callable[[], str]
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +123,16 @@ def _read_and_check(response: httpx.Response) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI, where everything is installed, a test that is skipped is a test that nobody runs."""
-    report = yield
+    return refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return refuse_skip((yield))
+
+
+def refuse_skip(report: Report) -> Report:
+    """Turn a skip into a failure in CI, where everything is installed: it would be a test that nobody runs."""
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which counts as failed in CI: {report.longrepr}"
