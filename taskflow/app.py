@@ -92,8 +92,8 @@ async def _answer_defect(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_nobody(_request: Request, _gone: Exception) -> Response:
-    # The server drops what is sent to a client that has gone.
-    return Response(status_code=400)
+    # Seen by the log alone; the number is nginx's for a client that has gone.
+    return Response(status_code=499)
 
 
 _EXCEPTION_HANDLERS = {

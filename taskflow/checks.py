@@ -1,4 +1,4 @@
-"""What `taskflow check` looks at: one finding a line, and nothing is changed."""
+"""What `taskflow check` looks at: one finding a line. What is missing while developing is made, as serving would."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -25,6 +25,9 @@ EXAMPLE_USER = "user_abc123"
 
 BACKLOG = 2048
 
+GRACE_SECONDS = 30
+"""How long requests under way may take to finish once the server has been told to stop."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +52,9 @@ def run_server(settings: Settings) -> None:
             log_config=None,
             server_header=False,
             http="httptools",
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         if settings.web_concurrency > 1:
             _announce(complete, listener)
