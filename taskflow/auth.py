@@ -62,14 +62,20 @@ class TokenVerifier:
             raise (TokenSignatureInvalid if "crypto" in str(error) else TokenInvalid) from None
         except (jwt.PyJWTError, ValueError):
             raise TokenInvalid from None
-        _check_start(claims)
+        _check_times(claims)
         return _read_subject(claims)
 
 
-def _check_start(claims: dict[str, Any]) -> None:
-    start = claims.get("nbf", 0)
-    if not isinstance(start, int | float) or start > time.time() + CLOCK_SKEW_SECONDS:
+def _check_times(claims: dict[str, Any]) -> None:
+    # PyJWT has compared exp with the clock, but takes a string of digits for a number too.
+    expiry, start = claims["exp"], claims.get("nbf", 0)
+    if not _is_number(expiry) or not _is_number(start) or not start <= time.time() + CLOCK_SKEW_SECONDS:
         raise TokenInvalid
+
+
+def _is_number(value: object) -> bool:
+    """Tell a NumericDate (RFC 7519, section 2); of Python's types, bool is an int."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _read_subject(claims: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import os
+import re
 import select
 import socket
 from contextlib import suppress
@@ -33,6 +34,8 @@ _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58"})
 
 _UNAVAILABLE_STATES = frozenset({"25006", "25P03", "40001", "40P01", "55P03"})
 """Read-only, idle in transaction, serialisation failure, deadlock, lock not available."""
+
+_QUOTED = re.compile(r"""(["']).*?\1""")
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ class Database:
 
         Raises MigrationError if the database is there and its schema cannot be brought up to date.
         """
-        if not await self._try_migrate():
+        if not await self._try_migrate(logging.WARNING):
             self._keep(asyncio.create_task(self._migrate_in_background()))
         await self._pool.open()
 
@@ -134,16 +137,17 @@ class Database:
         while not self._migrated:
             await asyncio.sleep(MIGRATION_RETRY_SECONDS)
             try:
-                await self._try_migrate()
+                await self._try_migrate(logging.DEBUG)
             except MigrationError as error:
                 logger.error("%s", error)  # noqa: TRY400  its sentence is all there is to say
 
-    async def _try_migrate(self) -> bool:
+    async def _try_migrate(self, level: int) -> bool:
         try:
             await asyncio.to_thread(migrate, self._url, connect_timeout=_connect_timeout(self._deadline))
         except psycopg.OperationalError as error:
-            logger.warning("the database is not available yet, trying again: %s", _name_error(error))
+            logger.log(level, "the database is not available yet, trying again: %s", _name_error(error))
         else:
+            logger.info("the schema is up to date")
             self._migrated = True
         return self._migrated
 
@@ -202,6 +206,8 @@ def _name_error(error: psycopg.Error) -> str:
     name = type(error).__name__
     if error.sqlstate:
         return f"{name} {error.sqlstate}"
-    # A failure to connect has no SQLSTATE. Its reason stands last, behind host, port and user, which stay out of logs.
-    reason = str(error).strip().splitlines()[-1:]
-    return f"{name}: {reason[0].rsplit('failed: ', 1)[-1]}" if reason else name
+    # A failure to connect has no SQLSTATE. Its reason stands behind host and port, and may quote user and database:
+    # all of these stay out of logs.
+    lines = str(error).splitlines() or [""]
+    reason = next((line for line in lines if "failed: " in line), lines[0]).rsplit("failed: ", 1)[-1]
+    return f"{name}: {_QUOTED.sub('...', reason).strip()}"

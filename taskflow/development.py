@@ -43,6 +43,8 @@ def make_token(settings: Settings, user_id: str) -> str:
     """Sign a token such as the frontend would, for trying out; never in production."""
     if settings.is_production:
         raise SettingsError(["ENVIRONMENT is production, where only the frontend makes tokens."])
+    if not user_id:
+        raise SettingsError(["USER_ID must not be empty."])
     now = int(time.time())
     claims = {"sub": user_id, "iat": now, "exp": now + TOKEN_LIFETIME_SECONDS}
     for claim, accepted in (("iss", settings.jwt_issuer), ("aud", settings.jwt_audience)):

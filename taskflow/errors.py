@@ -25,6 +25,9 @@ from starlette.responses import Response
 MAX_ERRORS = 20
 """How many mistakes of one request are listed: a hostile body can hold a hundred thousand."""
 
+MAX_DETAIL_BYTES = 900
+"""How long the sentence about them may grow."""
+
 # The names of RFC 9110; Python's own differ between its versions.
 _TITLES = {
     400: "Bad Request",
@@ -166,10 +169,7 @@ class Unprocessable(Problem):
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(errors)
         self.errors = errors[:MAX_ERRORS]
-        sentences = [f"{error.pointer.removeprefix('/') or 'The body'} {error.detail}" for error in self.errors]
-        if len(errors) > MAX_ERRORS:
-            sentences.append(f"and {len(errors) - MAX_ERRORS} more")
-        self.detail = "; ".join(sentences) + "."
+        self.detail = _summarise(errors)
 
 
 class DatabaseUnavailable(Problem):
@@ -180,6 +180,22 @@ class DatabaseUnavailable(Problem):
 
 class DatabaseTimeout(DatabaseUnavailable):
     detail = "The database did not answer in time, please retry."
+
+
+def _summarise(errors: Sequence[FieldError]) -> str:
+    """Say in one sentence what is wrong, as far as there is room."""
+    sentences: list[str] = []
+    room = MAX_DETAIL_BYTES
+    for error in errors[:MAX_ERRORS]:
+        place = error.pointer.removeprefix("/") or ("A member without a name" if error.pointer else "The body")
+        sentence = f"{place} {error.detail}"
+        room -= len(sentence.encode())
+        if room < 0:
+            break
+        sentences.append(sentence)
+    if len(errors) > len(sentences):
+        sentences.append(f"and {len(errors) - len(sentences)} more")
+    return "; ".join(sentences) + "."
 
 
 def render_problem(problem: Problem) -> Response:

@@ -4,15 +4,16 @@ Every mistake is one sentence that names the variable and the remedy, and never 
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+MAX_PORT = 65_535
 MIN_SECRET_BYTES = 32
 """What an HS256 key must have at least (RFC 7518, section 3.2)."""
 
@@ -93,14 +94,32 @@ class Settings(BaseSettings):
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(entry for part in value.split(",") if (entry := part.strip()))
+            entries = tuple(entry for part in value.split(",") if (entry := part.strip()))
+            if not entries:
+                # Of JWT_ISSUER, an empty list would switch the check off.
+                raise ValueError("must name at least one value, separated by commas")
+            return entries
+        return value
+
+    # Of validators that go before, the last one written goes first.
+    @field_validator("database_url", "better_auth_secret", "cors_origins", mode="before")
+    @classmethod
+    def _require_in_production(cls, value: object, info: ValidationInfo) -> object:
+        # Defaults come here too, and what an operator sets is text.
+        if info.data.get("environment") == "production" and not isinstance(value, str | SecretStr):
+            raise ValueError(f"must be set in production: {_REQUIRED_IN_PRODUCTION[str(info.field_name)]}")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: object) -> object:
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("must be UTF-8 text")
         return value
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        if not origins:
-            raise ValueError("must name at least one origin, such as https://app.example.com")
         return tuple(_check_origin(origin) for origin in origins)
 
     @field_validator("better_auth_secret")
@@ -112,6 +131,11 @@ class Settings(BaseSettings):
                 "make one with `openssl rand -hex 32`"
             )
         return secret
+
+    @field_validator("taskflow_state_dir")
+    @classmethod
+    def _expand_home(cls, folder: Path) -> Path:
+        return folder.expanduser()
 
     @field_validator("database_url")
     @classmethod
@@ -125,15 +149,9 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variabl
     Raises SettingsError with a sentence for every mistake.
     """
     try:
-        settings = Settings(**overrides)
+        return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError([_describe_mistake(dict(mistake)) for mistake in error.errors()]) from None
-    missing = [name for name in _REQUIRED_IN_PRODUCTION if name not in settings.model_fields_set]
-    if settings.is_production and missing:
-        raise SettingsError(
-            [f"{name.upper()} must be set in production: {_REQUIRED_IN_PRODUCTION[name]}." for name in missing]
-        )
-    return settings
 
 
 _REQUIRED_IN_PRODUCTION = {
@@ -149,13 +167,19 @@ def _reveal(value: SecretStr | None, variable: str) -> str:
     return value.get_secret_value()
 
 
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
+
+
 def _check_origin(origin: str) -> str:
-    parts = urlsplit(origin.removesuffix("/"))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "*" in origin:
+    # As a browser writes it: in lower case.
+    origin = origin.removesuffix("/").lower()
+    match = _ORIGIN.fullmatch(origin)
+    if match is None or int(match[1] or 0) > MAX_PORT:
         raise ValueError(
             "must be a comma-separated list of exact origins, such as https://app.example.com, without path or *"
         )
-    return parts.geturl()
+    # A browser leaves the usual port out.
+    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
 
 
 def _normalise_database_url(url: str) -> str:
@@ -165,14 +189,19 @@ def _normalise_database_url(url: str) -> str:
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise ValueError("must start with postgresql://")
     url = f"postgresql://{rest}"
-    try:
-        conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # libpq's own message quotes the connection string.
-        raise ValueError(
-            "is not a connection string that PostgreSQL understands; percent-encode special characters"
-        ) from None
+    if not _is_connection_string(url):
+        raise ValueError("is not a connection string that PostgreSQL understands; percent-encode special characters")
     return url
+
+
+def _is_connection_string(url: str) -> bool:
+    try:
+        parameters = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    # A password with a bare @ or / in it would be read as part of the host or port, and messages quote those.
+    ports = str(parameters.get("port") or 0).split(",")
+    return "@" not in str(parameters.get("host", "")) and all(port.isdecimal() for port in ports)
 
 
 def _describe_mistake(mistake: dict[str, object]) -> str:
@@ -180,5 +209,5 @@ def _describe_mistake(mistake: dict[str, object]) -> str:
     variable = str(location[0]).upper() if isinstance(location, tuple) and location else "The configuration"
     message = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").removesuffix(".")
     if not message.startswith(("must", "is")):
-        message = f"must be {message}"
+        message = f"must be {message[:1].lower()}{message[1:]}"
     return f"{variable} {message}."

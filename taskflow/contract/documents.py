@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import mimetypes
 from pathlib import Path
 
 import orjson
@@ -12,7 +11,11 @@ from starlette.routing import Route, Router
 
 from taskflow.contract.loading import ContractError, parse_contract
 
-_ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+_ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
 
 _PAGE = b"""<!doctype html>
 <html lang="en">
@@ -67,8 +70,7 @@ def make_document_router(contract: bytes) -> Router:
         "/docs/start.js": Document(_START_SCRIPT, "text/javascript"),
     }
     folder = _find_swagger_ui()
-    for name in _ASSETS:
-        media_type = mimetypes.types_map[Path(name).suffix]
+    for name, media_type in _ASSETS.items():
         documents[f"/docs/{name}"] = Document((folder / name).read_bytes(), media_type)
     return Router(
         [Route(path, document.answer, methods=["GET"]) for path, document in documents.items()], redirect_slashes=False

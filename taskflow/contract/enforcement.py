@@ -21,8 +21,11 @@ from taskflow.errors import FieldError, Unprocessable
 
 Handler = Callable[..., Awaitable[Response]]
 
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
-"""JSON's spelling of an integer, no longer than an int64: int() alone takes `+1`, `1_000` and other scripts' digits."""
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
+"""JSON's spelling of an integer: int() alone takes `+1`, `1_000` and other scripts' digits."""
+
+_MORE_THAN_INT64 = 21
+"""So many characters of an integer are enough to know that it is too large; int() refuses thousands of digits."""
 
 
 class PathParameter:
@@ -39,7 +42,7 @@ class PathParameter:
         """Give the value of a decoded path segment, adding to `errors` what is wrong with it."""
         value: object = text
         if self._is_integer and _INTEGER.fullmatch(text):
-            value = int(text)
+            value = int(text[:_MORE_THAN_INT64])
         self._check(value, self.name, errors)
         return value
 

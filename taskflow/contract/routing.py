@@ -6,7 +6,7 @@ that `Allow` is complete.
 """
 
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from connexion.middleware.routing import RoutingAPI, RoutingMiddleware, RoutingOperation
 from connexion.operations import AbstractOperation
@@ -20,15 +20,15 @@ from taskflow.errors import MethodNotAllowed, PathNotFound
 
 
 class _Segment(Convertor[str]):
-    """One segment of a path, whatever is in it, as `_mask_segments` left it."""
+    """One segment of a path, whatever is in it, as `_normalise_path` left it."""
 
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        return value.replace("%2F", "/").replace("%25", "%")
+        return unquote(value)
 
     def to_string(self, value: str) -> str:
-        return value.replace("%", "%25").replace("/", "%2F")
+        return quote(value, safe="")
 
 
 class _PathItem:
@@ -85,7 +85,7 @@ class ContractRouting(RoutingMiddleware):  # type: ignore[misc]  # Connexion shi
             path: str = scope["path"]
             raw_path: bytes = scope.get("raw_path") or b""
             if b"%" in raw_path:
-                path = _mask_segments(raw_path)
+                path = _normalise_path(raw_path)
             if len(path) > 1 and path.endswith("/"):
                 path = path[:-1]
             scope["path"] = path
@@ -101,7 +101,10 @@ def translate_refusal(error: HTTPException) -> PathNotFound | MethodNotAllowed |
     return None
 
 
-def _mask_segments(raw_path: bytes) -> str:
-    """Decode each segment on its own, so that an encoded slash stays inside its segment until it has been matched."""
+def _normalise_path(raw_path: bytes) -> str:
+    """Encode each segment in the one normal way (RFC 3986, section 6.2.2), to be decoded once it has been matched.
+
+    So `t%61sks` is `tasks`, and an encoded slash or line feed stays inside its segment.
+    """
     segments = raw_path.partition(b"?")[0].decode("ascii", "replace").split("/")
-    return "/".join(unquote(segment).replace("%", "%25").replace("/", "%2F") for segment in segments)
+    return "/".join(quote(unquote(segment), safe="") for segment in segments)

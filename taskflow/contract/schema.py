@@ -136,11 +136,16 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
 
     The one difference that matters here: Python's `$` also matches before a newline at the end, so it becomes `\Z`.
     """
-    if pattern.endswith("$") and not pattern.endswith(r"\$"):
-        pattern = pattern[:-1] + r"\Z"
-    if re.search(r"(?<!\\)\$", pattern):
+    # An escaped character is passed over, so that what is found is a $ of its own.
+    anchors = [match.start() for match in re.finditer(r"\\.|\$", pattern) if match[0] == "$"]
+    if anchors not in ([], [len(pattern) - 1]):
         raise ContractError(f"a $ in the middle of the pattern {pattern} means different things in different languages")
-    return re.compile(pattern)
+    translated = pattern[:-1] + r"\Z" if anchors else pattern
+    try:
+        # As in ECMA 262, \d and \w know ASCII alone.
+        return re.compile(translated, re.ASCII)
+    except re.error as error:
+        raise ContractError(f"the pattern {pattern} is not a regular expression: {error}") from None
 
 
 def _describe_type(kind: str) -> str:
