@@ -1,0 +1,42 @@
+"""Commands as an operator runs them, and the processes that they leave."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+COMMAND_SECONDS = 60
+
+
+def run_command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `taskflow` to its end, in an empty working folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(  # noqa: S603  our own command
+            [sys.executable, "-m", "taskflow", *arguments],
+            env=environment,
+            cwd=folder,  # no .env of the developer's is read
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+
+def find_processes(*folders: Path) -> list[int]:
+    """Give the ids of the processes that work in these folders, by /proc.
+
+    Workers share the folder of their server, and PostgreSQL works in its data: the family tree would not show a server
+    that has become a daemon, nor a worker whose parent is gone.
+    """
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                folder = (entry / "cwd").readlink()
+            except OSError:  # it has ended, or is another user's
+                continue
+            # Of a folder that has been removed, the kernel says so after its name.
+            if any(Path(f"{folder}".removesuffix(" (deleted)")).is_relative_to(other.resolve()) for other in folders):
+                found.append(int(entry.name))
+    return found
