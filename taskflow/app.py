@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from connexion import ConnexionMiddleware
+from connexion.exceptions import InvalidSpecification, ResolverError
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
@@ -21,12 +22,12 @@ from taskflow import tasks
 from taskflow.auth import TokenVerifier
 from taskflow.contract.documents import make_document_router
 from taskflow.contract.enforcement import ContractEnforcement
-from taskflow.contract.loading import list_methods, parse_contract, read_contract
-from taskflow.contract.routing import ContractRouting, translate_refusal
+from taskflow.contract.loading import ContractError, list_methods, parse_contract, read_contract
+from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
 from taskflow.database import Database
-from taskflow.errors import Problem, render_problem
+from taskflow.errors import MethodNotAllowed, PathNotFound, Problem, render_problem
 from taskflow.logs import RequestLog, note_user
 from taskflow.settings import Settings
 
@@ -58,7 +59,12 @@ def create_app(settings: Settings) -> ASGIApp:
         resolver=Resolver(partial(_resolve_handler, database)),
         security_map={"bearer": make_bearer_handler(TokenVerifier(settings).authenticate, note_user)},
     )
-    app.add_api(document)
+    try:
+        app.add_api(document)
+        # Connexion would build its stack for the first request; what is wrong with the contract must be known now.
+        app.app, app.middleware_stack = app._build_middleware_stack()  # noqa: SLF001
+    except (InvalidSpecification, ResolverError) as error:
+        raise ContractError(str(error).splitlines()[0]) from None
     stack: ASGIApp = app
     return stack
 
@@ -81,9 +87,13 @@ async def _answer_problem(_request: Request, problem: Exception) -> Response:
     return render_problem(problem if isinstance(problem, Problem) else Problem())
 
 
-async def _answer_refusal(request: Request, error: Exception) -> Response:
-    problem = translate_refusal(error) if isinstance(error, HTTPException) else None
-    return await _answer_defect(request, error) if problem is None else render_problem(problem)
+async def _answer_no_path(_request: Request, _error: Exception) -> Response:
+    return render_problem(PathNotFound())
+
+
+async def _answer_no_method(_request: Request, error: Exception) -> Response:
+    headers = getattr(error, "headers", None) or {}
+    return render_problem(MethodNotAllowed(headers.get("Allow", "").split(", ")))
 
 
 async def _answer_defect(_request: Request, error: Exception) -> Response:
@@ -97,8 +107,10 @@ async def _answer_nobody(_request: Request, _gone: Exception) -> Response:
 
 
 _EXCEPTION_HANDLERS = {
+    404: _answer_no_path,
+    405: _answer_no_method,
     Problem: _answer_problem,
-    HTTPException: _answer_refusal,
     ClientDisconnect: _answer_nobody,
+    HTTPException: _answer_defect,
     Exception: _answer_defect,
 }

@@ -12,6 +12,7 @@ from importlib.metadata import version
 import psycopg
 
 from taskflow.checks import run_checks
+from taskflow.contract.loading import ContractError
 from taskflow.development import make_token, provide_defaults, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
 from taskflow.logs import configure_logging
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(MISCONFIGURED, *error.sentences)
     except (PortError, EmbeddedPostgresError) as error:
         _fail(MISCONFIGURED, str(error))
+    except ContractError as error:
+        _fail(MISCONFIGURED, f"The contract cannot be kept: {error}.")
     except MigrationError as error:
         _fail(FAILED, str(error))
     except KeyboardInterrupt:

@@ -53,21 +53,21 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
 
     database_url: SecretStr | None = None
-    database_pool_size: int = Field(10, ge=1, le=1000)
-    database_queue_size: int = Field(1000, ge=1, le=100_000)
-    database_timeout: float = Field(5.0, ge=0.1, le=60)
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+    database_queue_size: int = Field(default=1000, ge=1, le=100_000)
+    database_timeout: float = Field(default=5.0, ge=0.1, le=60)
 
     better_auth_secret: SecretStr | None = None
     jwt_issuer: CommaSeparated = ()
     jwt_audience: CommaSeparated = ()
-    max_token_bytes: int = Field(16_384, ge=1024, le=1_048_576)
+    max_token_bytes: int = Field(default=16_384, ge=1024, le=1_048_576)
 
     cors_origins: CommaSeparated = ("http://localhost:3000",)
-    max_body_bytes: int = Field(1_048_576, ge=1024, le=1_073_741_824)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65_535)
-    web_concurrency: int = Field(1, ge=1, le=256)
+    port: int = Field(default=8000, ge=0, le=65_535)
+    web_concurrency: int = Field(default=1, ge=1, le=256)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     taskflow_state_dir: Path = Field(default_factory=_default_state_dir)
 

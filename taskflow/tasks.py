@@ -19,9 +19,7 @@ async def list_tasks(database: Database, user_id: str) -> Response:
 
 async def create_task(database: Database, user_id: str, body: dict[str, Any]) -> Response:
     task = {"user_id": user_id, "title": body["title"], "description": body.get("description")}
-    row = await database.fetch_one(statements.INSERT_TASK, task)
-    if row is None:
-        raise RuntimeError("INSERT ... RETURNING returned no row")
+    (row,) = await database.fetch_all(statements.INSERT_TASK, task)
     location = f"/api/{quote(user_id, safe='')}/tasks/{row['id']}"
     return _answer(_represent_task(row), status=201, headers={"Location": location})
 

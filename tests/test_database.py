@@ -1,5 +1,6 @@
 """The database's faults: 503 with advice, nothing half-done, and recovery without a restart."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +11,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
 
+from taskflow.database import Database, Row
+from taskflow.settings import Settings
+from taskflow.statements import LIST_TASKS
 from tests.conftest import MakeDatabase, make_url
 from tests.support.cast import ALICE, BOB, SECRET
 from tests.support.contract import check_response
@@ -143,3 +148,23 @@ def test_a_schema_that_cannot_be_brought_up_to_date_stops_the_start(
         pass
     assert "it lacks created_at, description, is_completed, updated_at, user_id." in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("host", "prepared"), [("ep-example.neon.tech", True), ("ep-example-pooler.neon.tech", False)])
+def test_statements_are_prepared_except_behind_a_pooler(host: str, prepared: bool, make_database: MakeDatabase) -> None:
+    """A transaction pooler hands the next statement to another backend, which does not know what was prepared."""
+    parameters = conninfo_to_dict(make_database())
+    url = make_url({**parameters, "host": host, "hostaddr": parameters["host"]})
+    settings = Settings(database_url=SecretStr(url), better_auth_secret=SecretStr(SECRET), database_pool_size=1)
+
+    async def read_prepared_statements() -> list[Row]:
+        database = Database(settings)
+        await database.open()
+        try:
+            for _ in range(10):
+                await database.fetch_all(LIST_TASKS, {"user_id": ALICE.id})
+            return await database.fetch_all("SELECT name FROM pg_prepared_statements", {})
+        finally:
+            await database.close()
+
+    assert bool(asyncio.run(read_prepared_statements())) is prepared

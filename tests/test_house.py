@@ -14,7 +14,7 @@ MAX_LINES = 350
 # Who may import whom. A room imports only from rooms further down, so there are no cycles.
 IMPORTS = {
     "__main__": {"cli"},
-    "cli": {"checks", "development", "embedded", "logs", "migrations", "server", "settings"},
+    "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings"},
     "server": {"app", "development", "logs", "migrations", "settings"},
     "app": {"auth", "contract", "cors", "database", "errors", "logs", "settings", "tasks"},
     "checks": {"development", "embedded", "migrations", "settings"},

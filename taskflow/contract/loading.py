@@ -21,13 +21,18 @@ def read_contract() -> bytes:
 
 
 def parse_contract(source: bytes) -> Document:
-    """Read the YAML, with the loader in C where PyYAML has it."""
+    """Read the YAML, with the loader in C where PyYAML has it. Raises ContractError if it is none."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document: Document = yaml.load(source, loader)  # noqa: S506  both loaders are safe ones
+    try:
+        document = yaml.load(source, loader)  # noqa: S506  both loaders are safe ones
+    except yaml.YAMLError as error:
+        raise ContractError(" ".join(str(error).split())) from None
+    if not isinstance(document, dict):
+        raise ContractError("it is not an OpenAPI document")
     return document
 
 
 def list_methods(document: Document) -> list[str]:
     """Give the HTTP methods that the contract's operations use, in upper case."""
-    keys = {key.upper() for item in document["paths"].values() for key in item}
+    keys = {key.upper() for item in document.get("paths", {}).values() for key in item}
     return sorted(keys & {"GET", "PUT", "POST", "DELETE", "PATCH"})

@@ -12,11 +12,8 @@ from connexion.middleware.routing import RoutingAPI, RoutingMiddleware, RoutingO
 from connexion.operations import AbstractOperation
 from connexion.spec import Specification
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from taskflow.errors import MethodNotAllowed, PathNotFound
 
 
 class _Segment(Convertor[str]):
@@ -26,9 +23,6 @@ class _Segment(Convertor[str]):
 
     def convert(self, value: str) -> str:
         return unquote(value)
-
-    def to_string(self, value: str) -> str:
-        return quote(value, safe="")
 
 
 class _PathItem:
@@ -66,9 +60,9 @@ class _RoutingAPI(RoutingAPI):  # type: ignore[misc]  # Connexion ships no types
 
 
 class ContractRouting(RoutingMiddleware):  # type: ignore[misc]  # Connexion ships no types
-    """Finds the operation of a request.
+    """Finds the operation of a request; a slash at the end of its path is passed over.
 
-    Raises PathNotFound or MethodNotAllowed. A slash at the end of a path is passed over.
+    Raises Starlette's HTTPException: 404 for another path, 405 for another method.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -90,15 +84,6 @@ class ContractRouting(RoutingMiddleware):  # type: ignore[misc]  # Connexion shi
                 path = path[:-1]
             scope["path"] = path
         await super().__call__(scope, receive, send)
-
-
-def translate_refusal(error: HTTPException) -> PathNotFound | MethodNotAllowed | None:
-    """Name what Starlette's router refuses; None for anything else."""
-    if error.status_code == 404:  # noqa: PLR2004
-        return PathNotFound()
-    if error.status_code == 405 and error.headers:  # noqa: PLR2004
-        return MethodNotAllowed(error.headers["Allow"].split(", "))
-    return None
 
 
 def _normalise_path(raw_path: bytes) -> str:

@@ -1,0 +1,121 @@
+"""A contract that the server cannot keep stops it before it serves, with a sentence that says what is wrong."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from taskflow import app as wiring
+from taskflow.app import create_app
+from taskflow.contract.loading import ContractError
+from taskflow.settings import Settings
+from tests.support.cast import SECRET
+from tests.support.contract import CONTRACT
+from tests.support.server import REPOSITORY, make_environment
+
+Document = dict[str, Any]
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+def create_with(monkeypatch: pytest.MonkeyPatch, contract: bytes) -> None:
+    monkeypatch.setattr(wiring, "read_contract", lambda: contract)
+    create_app(Settings(database_url=SecretStr(NOWHERE), better_auth_secret=SecretStr(SECRET)))
+
+
+def add_format(document: Document) -> None:
+    document["components"]["schemas"]["CreateTaskDTO"]["properties"]["title"]["format"] = "email"
+
+
+def add_query_parameter(document: Document) -> None:
+    parameter = {"name": "limit", "in": "query", "schema": {"type": "integer"}}
+    document["paths"]["/api/{user_id}/tasks"]["get"]["parameters"].append(parameter)
+
+
+def make_body_optional(document: Document) -> None:
+    document["paths"]["/api/{user_id}/tasks"]["post"]["requestBody"]["required"] = False
+
+
+def drop_body(document: Document) -> None:
+    del document["paths"]["/api/{user_id}/tasks"]["post"]["requestBody"]
+
+
+def add_operation(document: Document) -> None:
+    item = document["paths"]["/api/{user_id}/tasks"]
+    item["delete"] = {**item["get"], "operationId": "deleteAllTasks"}
+
+
+def drop_paths(document: Document) -> None:
+    del document["paths"]
+
+
+def use_version_3_1(document: Document) -> None:
+    document["openapi"] = "3.1.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (add_format, "nothing enforces format in a schema of type string"),
+        (add_query_parameter, "nothing enforces the query parameter limit"),
+        (make_body_optional, "createTask: nothing enforces a body that is not required"),
+        (drop_body, "createTask: the contract and the handler disagree about body"),
+        (add_operation, "module 'taskflow.tasks' has no attribute 'delete_all_tasks'"),
+        (drop_paths, "'paths' is a required property"),
+        (use_version_3_1, "'3.1.0' does not match '^3\\\\.0\\\\.\\\\d(-.+)?$'"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_cannot_be_kept_is_named(
+    change: Callable[[Document], None], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that nobody enforces and an operation that nobody handles are refused alike."""
+    document = yaml.safe_load(CONTRACT.read_bytes())
+    change(document)
+    with pytest.raises(ContractError) as caught:
+        create_with(monkeypatch, yaml.safe_dump(document).encode())
+    assert str(caught.value) == reason
+
+
+def test_a_file_that_is_not_yaml_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place is named."""
+    with pytest.raises(ContractError, match="line 2, column 1"):
+        create_with(monkeypatch, b"openapi: [")
+
+
+def test_a_file_that_is_no_document_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one, for example."""
+    with pytest.raises(ContractError, match="it is not an OpenAPI document"):
+        create_with(monkeypatch, b"")
+
+
+def test_the_authored_contract_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the refusals above would prove nothing."""
+    create_with(monkeypatch, CONTRACT.read_bytes())
+
+
+def test_the_server_says_so_in_one_sentence(tmp_path: Path) -> None:
+    """Exit code 2, no trace; the port is free again."""
+    shutil.copytree(REPOSITORY / "taskflow", tmp_path / "taskflow")
+    document = yaml.safe_load(CONTRACT.read_bytes())
+    add_format(document)
+    (tmp_path / "taskflow" / "openapi.yaml").write_text(yaml.safe_dump(document))
+    result = subprocess.run(
+        [sys.executable, "-m", "taskflow", "serve", "--port", "0"],
+        cwd=tmp_path,  # Python looks there first
+        env=make_environment(DATABASE_URL=NOWHERE, BETTER_AUTH_SECRET=SECRET),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "taskflow: The contract cannot be kept: nothing enforces format in a schema of type string."
+    )
+    assert "Traceback" not in result.stderr
