@@ -22,13 +22,13 @@ from taskflow import tasks
 from taskflow.auth import TokenVerifier
 from taskflow.contract.documents import make_document_router
 from taskflow.contract.enforcement import ContractEnforcement
-from taskflow.contract.loading import ContractError, list_methods, parse_contract, read_contract
+from taskflow.contract.loading import ContractError, describe_violation, list_methods, parse_contract, read_contract
 from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
 from taskflow.database import Database
 from taskflow.errors import MethodNotAllowed, PathNotFound, Problem, render_problem
-from taskflow.logs import RequestLog, note_user
+from taskflow.logs import RequestLog, note_reason, note_user
 from taskflow.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,10 @@ def create_app(settings: Settings) -> ASGIApp:
         app.add_api(document)
         # Connexion would build its stack for the first request; what is wrong with the contract must be known now.
         app.app, app.middleware_stack = app._build_middleware_stack()  # noqa: SLF001
-    except (InvalidSpecification, ResolverError) as error:
-        raise ContractError(str(error).splitlines()[0]) from None
+    except InvalidSpecification as error:
+        raise ContractError(describe_violation(error)) from None
+    except ResolverError as error:
+        raise ContractError(str(error)) from None
     stack: ASGIApp = app
     return stack
 
@@ -83,8 +85,12 @@ async def _run_with(database: Database, _app: ConnexionMiddleware) -> AsyncItera
         await database.close()
 
 
-async def _answer_problem(_request: Request, problem: Exception) -> Response:
-    return render_problem(problem if isinstance(problem, Problem) else Problem())
+async def _answer_problem(request: Request, problem: Exception) -> Response:
+    if not isinstance(problem, Problem):
+        return await _answer_defect(request, problem)
+    if problem.reason is not None:
+        note_reason(problem.reason)
+    return render_problem(problem)
 
 
 async def _answer_no_path(_request: Request, _error: Exception) -> Response:

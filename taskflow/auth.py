@@ -45,7 +45,7 @@ class TokenVerifier:
         Raises TokenExpired, TokenSignatureInvalid, or TokenInvalid for everything else.
         """
         if len(token) > self._max_bytes:
-            raise TokenInvalid
+            raise TokenInvalid("longer than MAX_TOKEN_BYTES")
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"], **self._claims)
         except jwt.ExpiredSignatureError:
@@ -56,12 +56,13 @@ class TokenVerifier:
             logger.warning(
                 "refused a token that is not signed with HS256: the frontend must sign with BETTER_AUTH_SECRET"
             )
-            raise TokenInvalid from None
+            raise TokenInvalid("InvalidAlgorithmError") from None
         except jwt.DecodeError as error:
             # PyJWT's word for a signature whose last characters were changed or cut off.
-            raise (TokenSignatureInvalid if "crypto" in str(error) else TokenInvalid) from None
-        except (jwt.PyJWTError, ValueError):
-            raise TokenInvalid from None
+            raise (TokenSignatureInvalid() if "crypto" in str(error) else TokenInvalid("not a JWT")) from None
+        except (jwt.PyJWTError, ValueError) as error:
+            # Its message can quote the token.
+            raise TokenInvalid(type(error).__name__) from None
         _check_times(claims)
         return _read_subject(claims)
 
@@ -70,7 +71,7 @@ def _check_times(claims: dict[str, Any]) -> None:
     # PyJWT has compared exp with the clock, but takes a string of digits for a number too.
     expiry, start = claims["exp"], claims.get("nbf", 0)
     if not _is_number(expiry) or not _is_number(start) or not start <= time.time() + CLOCK_SKEW_SECONDS:
-        raise TokenInvalid
+        raise TokenInvalid("exp is not a number, or nbf is none or in the future")
 
 
 def _is_number(value: object) -> bool:
@@ -83,5 +84,5 @@ def _read_subject(claims: dict[str, Any]) -> str:
     subject: str = claims["sub"]
     # Half a surrogate pair is no text; the contract says what else a user_id must be.
     if not subject or any("\ud800" <= character <= "\udfff" for character in subject):
-        raise TokenInvalid
+        raise TokenInvalid("sub is empty or not text")
     return subject

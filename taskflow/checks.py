@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import psycopg
 
-from taskflow.development import provide_defaults
+from taskflow.app import create_app
+from taskflow.contract.loading import ContractError
+from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
 from taskflow.migrations import read_versions
 from taskflow.settings import Settings, SettingsError
@@ -24,16 +26,29 @@ class Result:
 
 def run_checks(settings: Settings) -> Iterator[Result]:
     """Look at each part in turn. The settings have been read, so they are right."""
-    yield Result(
-        "configuration", passed=True, finding=f"{settings.environment}, {', '.join(settings.cors_origins)} may call"
-    )
+    callers = ", ".join(settings.cors_origins)
+    yield Result("configuration", passed=True, finding=f"{settings.environment}, {callers} may call")
     try:
-        with provide_defaults(settings) as complete:
-            kept = "kept in the state folder" if settings.better_auth_secret is None else "from BETTER_AUTH_SECRET"
-            yield Result("keys", passed=True, finding=f"HS256, secret {kept}")
+        complete = provide_secret(settings)
+    except SettingsError as error:
+        yield Result("keys", passed=False, finding=str(error))
+        return
+    origin = "kept in the state folder" if settings.better_auth_secret is None else "from BETTER_AUTH_SECRET"
+    yield Result("keys", passed=True, finding=f"HS256, secret {origin}")
+    try:
+        with provide_database(complete) as complete:
+            yield _check_contract(complete)
             yield _check_database(complete.dsn)
-    except (EmbeddedPostgresError, SettingsError) as error:
+    except EmbeddedPostgresError as error:
         yield Result("database", passed=False, finding=str(error))
+
+
+def _check_contract(settings: Settings) -> Result:
+    try:
+        create_app(settings)
+    except ContractError as error:
+        return Result("contract", passed=False, finding=str(error))
+    return Result("contract", passed=True, finding="every rule of it is enforced")
 
 
 def _check_database(url: str) -> Result:
@@ -45,10 +60,7 @@ def _check_database(url: str) -> Result:
         # The operator's own terminal may see what the log may not: host, port and user, and why.
         return Result("database", passed=False, finding=" ".join(str(error).split()))
     if current != newest:
-        return Result(
-            "database",
-            passed=False,
-            finding=f"PostgreSQL {number}, schema version {current or 'none'} of {newest}: "
-            "run `taskflow migrate` (`taskflow serve` does it too)",
-        )
+        schema = "no schema yet" if current is None else f"schema version {current}, not {newest}"
+        finding = f"PostgreSQL {number}, {schema}: run `taskflow migrate` (`taskflow serve` does it too)"
+        return Result("database", passed=False, finding=finding)
     return Result("database", passed=True, finding=f"PostgreSQL {number}, schema version {current}")

@@ -19,11 +19,14 @@ TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
 
 @contextmanager
 def provide_defaults(settings: Settings) -> Iterator[Settings]:
-    """Give the settings with what is missing filled in; an embedded PostgreSQL runs as long as the block does.
+    """Give the settings with what is missing filled in; in production nothing is."""
+    with provide_database(provide_secret(settings)) as complete:
+        yield complete
 
-    In production nothing is missing, and nothing happens.
-    """
-    settings = provide_secret(settings)
+
+@contextmanager
+def provide_database(settings: Settings) -> Iterator[Settings]:
+    """Give the settings with a database: the configured one, or an embedded one, which runs while the block does."""
     if settings.database_url is not None:
         yield settings
         return

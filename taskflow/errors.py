@@ -61,6 +61,8 @@ class Problem(Exception):
     detail: str = "The server met an unexpected error."
     headers: Sequence[tuple[str, str]] = ()
     errors: Sequence[FieldError] = ()
+    reason: str | None = None
+    """What the log says beyond that, and the client is not told."""
 
 
 class BodyMissing(Problem):
@@ -95,9 +97,15 @@ class TokenMissing(Problem):
 
 
 class TokenInvalid(Problem):
+    """`reason` is for the operator: telling it to whoever sent the token would help to forge one."""
+
     status = 401
     detail = "Invalid token"
     headers = (("WWW-Authenticate", 'Bearer error="invalid_token"'),)
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class TokenExpired(TokenInvalid):

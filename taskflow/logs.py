@@ -33,6 +33,7 @@ class RequestRecord:
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     user: str | None = None
+    reason: str | None = None
 
 
 _current: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)
@@ -43,6 +44,13 @@ def note_user(user: str) -> None:
     record = _current.get()
     if record is not None:
         record.user = user
+
+
+def note_reason(reason: str) -> None:
+    """Tell the log more about a refusal than the client is told."""
+    record = _current.get()
+    if record is not None:
+        record.reason = reason
 
 
 class RequestLog:
@@ -73,6 +81,8 @@ class RequestLog:
         finally:
             duration = round((time.perf_counter() - started) * 1000, 2)
             facts = {"method": method, "path": path[:MAX_TEXT], "status": status, "duration_ms": duration}
+            if record.reason is not None:
+                facts["reason"] = record.reason
             requests.info("request", extra={"facts": facts})
             _current.reset(token)
 

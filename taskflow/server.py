@@ -38,15 +38,18 @@ class PortError(Exception):
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Raises PortError, EmbeddedPostgresError, SettingsError, MigrationError.
+    Raises PortError, EmbeddedPostgresError, SettingsError, ContractError, MigrationError.
     """
     with _stop_on_sigterm(), _bind(settings) as listener, provide_defaults(settings) as complete:
+        # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
+        app = create_app(complete)
         _migrate_first(complete)
-        if settings.web_concurrency > 1:
+        several = settings.web_concurrency > 1
+        if several:
             _export(complete)
         config = uvicorn.Config(
-            f"{__name__}:make_worker_app" if settings.web_concurrency > 1 else create_app(complete),
-            factory=settings.web_concurrency > 1,
+            f"{__name__}:make_worker_app" if several else app,
+            factory=several,
             workers=settings.web_concurrency,
             access_log=False,
             log_config=None,
@@ -56,7 +59,7 @@ def run_server(settings: Settings) -> None:
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if settings.web_concurrency > 1:
+        if several:
             _announce(complete, listener)
             Multiprocess(config, [listener]).run()
         else:
@@ -88,7 +91,7 @@ def _migrate_first(settings: Settings) -> None:
     try:
         migrate(settings.dsn)
     except psycopg.OperationalError:
-        logger.warning("the database is not available yet; starting without it")
+        logger.warning("the database is not available, starting without it: `taskflow check` says why")
 
 
 def _export(settings: Settings) -> None:
@@ -129,7 +132,7 @@ def _bind(settings: Settings) -> Iterator[socket.socket]:
         except OSError as error:
             raise PortError(
                 f"PORT {settings.port} on HOST {settings.host} cannot be listened on ({error.strerror}); "
-                "stop what uses it or choose another, such as --port 8001."
+                "set them to an address of this machine that is free and that you may use, such as PORT=8001."
             ) from None
         listener.set_inheritable(True)
         yield listener

@@ -190,7 +190,10 @@ def _normalise_database_url(url: str) -> str:
         raise ValueError("must start with postgresql://")
     url = f"postgresql://{rest}"
     if not _is_connection_string(url):
-        raise ValueError("is not a connection string that PostgreSQL understands; percent-encode special characters")
+        raise ValueError(
+            "is not a connection string that PostgreSQL understands; "
+            "look at its parameters, and percent-encode special characters"
+        )
     return url
 
 
@@ -208,6 +211,8 @@ def _describe_mistake(mistake: dict[str, object]) -> str:
     location = mistake["loc"]
     variable = str(location[0]).upper() if isinstance(location, tuple) and location else "The configuration"
     message = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").removesuffix(".")
+    message = message.removesuffix(", unable to parse string as an integer")
+    message = message.removesuffix(", unable to parse string as a number")
     if not message.startswith(("must", "is")):
         message = f"must be {message[:1].lower()}{message[1:]}"
     return f"{variable} {message}."

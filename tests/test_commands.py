@@ -109,7 +109,7 @@ def test_a_port_in_use_is_named_with_the_remedy() -> None:
         result = run_command(make_environment(DATABASE_URL=NOWHERE), "serve", "--port", str(port))
     sentence = (
         f"PORT {port} on HOST 127.0.0.1 cannot be listened on (Address already in use); "
-        "stop what uses it or choose another, such as --port 8001."
+        "set them to an address of this machine that is free and that you may use, such as PORT=8001."
     )
     expect_failure(result, 2, sentence)
 

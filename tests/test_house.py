@@ -15,9 +15,9 @@ MAX_LINES = 350
 IMPORTS = {
     "__main__": {"cli"},
     "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings"},
+    "checks": {"app", "contract", "development", "embedded", "migrations", "settings"},
     "server": {"app", "development", "logs", "migrations", "settings"},
     "app": {"auth", "contract", "cors", "database", "errors", "logs", "settings", "tasks"},
-    "checks": {"development", "embedded", "migrations", "settings"},
     "tasks": {"database", "errors", "statements"},
     "auth": {"errors", "settings"},
     "database": {"errors", "migrations", "settings"},

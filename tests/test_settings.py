@@ -31,7 +31,10 @@ PRODUCTION = {
 NO_ORIGIN = (
     "CORS_ORIGINS must be a comma-separated list of exact origins, such as https://app.example.com, without path or *."
 )
-NO_URL = "DATABASE_URL is not a connection string that PostgreSQL understands; percent-encode special characters."
+NO_URL = (
+    "DATABASE_URL is not a connection string that PostgreSQL understands; "
+    "look at its parameters, and percent-encode special characters."
+)
 SHORT_SECRET = (
     "BETTER_AUTH_SECRET must have at least 32 bytes and equal the frontend's; make one with `openssl rand -hex 32`."
 )
@@ -156,10 +159,10 @@ def test_every_variable_is_tried_here() -> None:
         ("DATABASE_TIMEOUT", "inf", "DATABASE_TIMEOUT must be less than or equal to 60."),
         ("DATABASE_TIMEOUT", "nan", "DATABASE_TIMEOUT must be less than or equal to 60."),
         ("MAX_TOKEN_BYTES", "1023", "MAX_TOKEN_BYTES must be greater than or equal to 1024."),
-        ("MAX_BODY_BYTES", "1MB", "MAX_BODY_BYTES must be a valid integer, unable to parse string as an integer."),
+        ("MAX_BODY_BYTES", "1MB", "MAX_BODY_BYTES must be a valid integer."),
         ("PORT", "65536", "PORT must be less than or equal to 65535."),
         ("PORT", "-1", "PORT must be greater than or equal to 0."),
-        ("PORT", "http", "PORT must be a valid integer, unable to parse string as an integer."),
+        ("PORT", "http", "PORT must be a valid integer."),
         ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be greater than or equal to 1."),
         ("LOG_LEVEL", "verbose", "LOG_LEVEL must be 'debug', 'info', 'warning' or 'error'."),
         ("BETTER_AUTH_SECRET", "x" * 31, SHORT_SECRET),

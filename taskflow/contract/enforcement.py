@@ -31,12 +31,13 @@ _MORE_THAN_INT64 = 21
 class PathParameter:
     """A path parameter: how it is read, and what its schema demands."""
 
-    def __init__(self, definition: dict[str, Any]) -> None:
-        if definition["in"] != "path":
-            raise ContractError(f"nothing enforces the {definition['in']} parameter {definition['name']}")
+    def __init__(self, definition: dict[str, Any], operation_id: str) -> None:
         self.name: str = definition["name"]
+        place = f"the parameter {self.name} of {operation_id}"
+        if definition["in"] != "path":
+            raise ContractError(f"nothing enforces {place}, which is in {definition['in']}")
         self._is_integer = definition["schema"].get("type") == "integer"
-        self._check = compile_schema(definition["schema"])
+        self._check = compile_schema(definition["schema"], place)
 
     def read(self, text: str, errors: list[FieldError]) -> object:
         """Give the value of a decoded path segment, adding to `errors` what is wrong with it."""
@@ -51,7 +52,7 @@ class Operation:
     """One operation of the contract, ready to be called."""
 
     def __init__(self, operation: AbstractOperation, *, max_body_bytes: int) -> None:
-        self._parameters = [PathParameter(definition) for definition in operation.parameters]
+        self._parameters = [PathParameter(definition, operation.operation_id) for definition in operation.parameters]
         self._body = _compile_body(operation, max_body_bytes)
         self._handler: Handler = operation.function
         _check_signature(operation, {parameter.name for parameter in self._parameters}, has_body=self._body is not None)
@@ -93,9 +94,10 @@ def _compile_body(operation: AbstractOperation, limit: int) -> BodyRule | None:
     if not operation.request_body:
         return None
     if not operation.request_body.get("required", False):
-        raise ContractError(f"{operation.operation_id}: nothing enforces a body that is not required")
+        raise ContractError(f"nothing enforces the body of {operation.operation_id}, which is not required")
     content = operation.request_body["content"]
-    checks = {media_type.lower(): compile_schema(media["schema"]) for media_type, media in content.items()}
+    place = f"the body of {operation.operation_id}"
+    checks = {media_type.lower(): compile_schema(media["schema"], place) for media_type, media in content.items()}
     return BodyRule(checks, limit=limit)
 
 
@@ -106,4 +108,4 @@ def _check_signature(operation: AbstractOperation, parameters: set[str], *, has_
     taken = {name for name, parameter in signature.parameters.items() if parameter.default is parameter.empty}
     if taken != offered:
         names = ", ".join(sorted(taken ^ offered))
-        raise ContractError(f"{operation.operation_id}: the contract and the handler disagree about {names}")
+        raise ContractError(f"the contract and the handler of {operation.operation_id} disagree about {names}")

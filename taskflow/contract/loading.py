@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from connexion.exceptions import InvalidSpecification
 
 Document = dict[str, Any]
 
@@ -29,7 +30,36 @@ def parse_contract(source: bytes) -> Document:
         raise ContractError(" ".join(str(error).split())) from None
     if not isinstance(document, dict):
         raise ContractError("it is not an OpenAPI document")
+    _check_references(document, document)
     return document
+
+
+def describe_violation(error: InvalidSpecification) -> str:
+    """Say where a document breaks the schema of OpenAPI, and how; jsonschema's own text repeats both of them whole."""
+    while error.context:
+        # Almost everything may be a reference instead, so that it is none is hardly ever what is wrong.
+        causes = [cause for cause in error.context if "$ref" not in cause.message] or error.context
+        error = max(causes, key=lambda cause: len(cause.absolute_path))
+    place = "/".join(str(key) for key in error.absolute_path) or "the document"
+    if error.validator == "additionalProperties":
+        unknown = ", ".join(key for key in error.instance if key not in error.schema["properties"])
+        return f"{place}: OpenAPI knows no {unknown} here"
+    return f"{place}: {error.message}"
+
+
+def _check_references(node: object, document: Document) -> None:
+    """Raise ContractError for a reference that leads out of the document, or nowhere."""
+    if isinstance(node, dict):
+        reference = node.get("$ref", "#/")
+        if not reference.startswith("#/"):
+            raise ContractError(f"the reference {reference} leads out of the contract")
+        target: Any = document
+        for key in filter(None, reference.removeprefix("#/").split("/")):
+            if not isinstance(target, dict) or key not in target:
+                raise ContractError(f"the reference {reference} leads nowhere")
+            target = target[key]
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _check_references(child, document)
 
 
 def list_methods(document: Document) -> list[str]:

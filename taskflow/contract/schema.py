@@ -22,19 +22,19 @@ _MAX_NAME = 64
 """How much of an unknown member's name is repeated to its sender, in characters."""
 
 
-def compile_schema(schema: Schema) -> Check:
+def compile_schema(schema: Schema, place: str = "a schema") -> Check:
     """Compile a schema whose references have been resolved.
 
-    Raises ContractError for a keyword, type or format that is not enforced here.
+    Raises ContractError, which names the `place`, for a keyword, type or format that is not enforced here.
     """
     kind = schema.get("type")
     if not isinstance(kind, str) or kind not in _COMPILERS:
-        raise ContractError(f"a schema must have one of the types {', '.join(_COMPILERS)}, not {kind}")
+        raise ContractError(f"{place} must have one of the types {', '.join(_COMPILERS)}, not {kind}")
     keywords, compile_kind = _COMPILERS[kind]
     unknown = schema.keys() - keywords - _ANNOTATIONS - {"type", "nullable"}
     if unknown:
-        raise ContractError(f"nothing enforces {', '.join(sorted(unknown))} in a schema of type {kind}")
-    check = compile_kind(schema)
+        raise ContractError(f"nothing enforces {', '.join(sorted(unknown))} in {place} of type {kind}")
+    check = compile_kind(schema, place)
     return _allow_null(check, kind) if schema.get("nullable", False) else check
 
 
@@ -53,13 +53,15 @@ def _allow_null(check: Check, kind: str) -> Check:
     return check_nullable
 
 
-def _compile_object(schema: Schema) -> Check:
-    properties = {name: compile_schema(member) for name, member in schema.get("properties", {}).items()}
+def _compile_object(schema: Schema, place: str) -> Check:
+    properties = {
+        name: compile_schema(member, f"{place}/{name}") for name, member in schema.get("properties", {}).items()
+    }
     paths = {name: "/" + _escape(name) for name in properties}
     required = schema.get("required", ())
     closed = schema.get("additionalProperties", True) is False
     if not closed and schema.get("additionalProperties", True) is not True:
-        raise ContractError("additionalProperties must be true or false")
+        raise ContractError(f"additionalProperties must be true or false in {place}")
 
     def check_object(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, dict):
@@ -76,10 +78,10 @@ def _compile_object(schema: Schema) -> Check:
     return check_object
 
 
-def _compile_string(schema: Schema) -> Check:
+def _compile_string(schema: Schema, place: str) -> Check:
     shortest = schema.get("minLength", 0)
     longest = schema.get("maxLength")
-    search = _compile_pattern(schema["pattern"]).search if "pattern" in schema else None
+    search = _compile_pattern(schema["pattern"], place).search if "pattern" in schema else None
     too_short = "must not be empty" if shortest == 1 else f"must have at least {shortest} characters"
     too_long = f"must have at most {longest} characters"
 
@@ -97,9 +99,9 @@ def _compile_string(schema: Schema) -> Check:
     return check_string
 
 
-def _compile_integer(schema: Schema) -> Check:
+def _compile_integer(schema: Schema, place: str) -> Check:
     if schema.get("format", "int64") != "int64":
-        raise ContractError(f"nothing enforces the format {schema['format']} of an integer")
+        raise ContractError(f"nothing enforces the format {schema['format']} in {place} of type integer")
     # What int64 cannot hold would fail in the database only.
     least = schema.get("minimum", -(2**63))
     most = schema.get("maximum", 2**63 - 1)
@@ -115,7 +117,7 @@ def _compile_integer(schema: Schema) -> Check:
     return check_integer
 
 
-def _compile_boolean(_schema: Schema) -> Check:
+def _compile_boolean(_schema: Schema, _place: str) -> Check:
     def check_boolean(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, bool):
             errors.append(FieldError("must be a boolean", pointer))
@@ -123,7 +125,7 @@ def _compile_boolean(_schema: Schema) -> Check:
     return check_boolean
 
 
-_COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema], Check]]] = {
+_COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema, str], Check]]] = {
     "object": (frozenset({"properties", "required", "additionalProperties"}), _compile_object),
     "string": (frozenset({"minLength", "maxLength", "pattern"}), _compile_string),
     "integer": (frozenset({"minimum", "maximum", "format"}), _compile_integer),
@@ -131,7 +133,7 @@ _COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema], Check]]] = {
 }
 
 
-def _compile_pattern(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str, place: str) -> re.Pattern[str]:
     r"""Compile a pattern of ECMA 262, as far as Python reads it alike.
 
     The one difference that matters here: Python's `$` also matches before a newline at the end, so it becomes `\Z`.
@@ -139,13 +141,13 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
     # An escaped character is passed over, so that what is found is a $ of its own.
     anchors = [match.start() for match in re.finditer(r"\\.|\$", pattern) if match[0] == "$"]
     if anchors not in ([], [len(pattern) - 1]):
-        raise ContractError(f"a $ in the middle of the pattern {pattern} means different things in different languages")
+        raise ContractError(f"a $ within the pattern of {place} means different things in different languages")
     translated = pattern[:-1] + r"\Z" if anchors else pattern
     try:
         # As in ECMA 262, \d and \w know ASCII alone.
         return re.compile(translated, re.ASCII)
     except re.error as error:
-        raise ContractError(f"the pattern {pattern} is not a regular expression: {error}") from None
+        raise ContractError(f"the pattern of {place} is not a regular expression: {error}") from None
 
 
 def _describe_type(kind: str) -> str:

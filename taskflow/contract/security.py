@@ -50,5 +50,5 @@ def find_token(scope: Scope) -> str:
     if scheme.lower() != b"bearer" or not token:
         raise TokenMissing
     if len(values) > 1 or not token.isascii():
-        raise TokenInvalid
+        raise TokenInvalid("two Authorization headers, or not ASCII")
     return str(token, "ascii")

@@ -51,6 +51,22 @@ def add_operation(document: Document) -> None:
     item["delete"] = {**item["get"], "operationId": "deleteAllTasks"}
 
 
+def misspell_keyword(document: Document) -> None:
+    document["components"]["schemas"]["CreateTaskDTO"]["properties"]["title"]["maxLenght"] = 5
+
+
+def write_number_as_text(document: Document) -> None:
+    document["components"]["schemas"]["CreateTaskDTO"]["properties"]["title"]["maxLength"] = "two hundred"
+
+
+def refer_to_nothing(document: Document) -> None:
+    document["components"]["links"]["GetTask"] = {"$ref": "#/components/links/Nothing"}
+
+
+def refer_to_a_file(document: Document) -> None:
+    document["components"]["links"]["GetTask"] = {"$ref": "links.yaml#/GetTask"}
+
+
 def drop_paths(document: Document) -> None:
     del document["paths"]
 
@@ -62,13 +78,23 @@ def use_version_3_1(document: Document) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (add_format, "nothing enforces format in a schema of type string"),
-        (add_query_parameter, "nothing enforces the query parameter limit"),
-        (make_body_optional, "createTask: nothing enforces a body that is not required"),
-        (drop_body, "createTask: the contract and the handler disagree about body"),
+        (add_format, "nothing enforces format in the body of createTask/title of type string"),
+        (add_query_parameter, "nothing enforces the parameter limit of listTasks, which is in query"),
+        (make_body_optional, "nothing enforces the body of createTask, which is not required"),
+        (drop_body, "the contract and the handler of createTask disagree about body"),
         (add_operation, "module 'taskflow.tasks' has no attribute 'delete_all_tasks'"),
-        (drop_paths, "'paths' is a required property"),
-        (use_version_3_1, "'3.1.0' does not match '^3\\\\.0\\\\.\\\\d(-.+)?$'"),
+        (
+            misspell_keyword,
+            "components/schemas/CreateTaskDTO/properties/title: OpenAPI knows no maxLenght here",
+        ),
+        (
+            write_number_as_text,
+            "components/schemas/CreateTaskDTO/properties/title/maxLength: 'two hundred' is not of type 'integer'",
+        ),
+        (refer_to_nothing, "the reference #/components/links/Nothing leads nowhere"),
+        (refer_to_a_file, "the reference links.yaml#/GetTask leads out of the contract"),
+        (drop_paths, "the document: 'paths' is a required property"),
+        (use_version_3_1, "openapi: '3.1.0' does not match '^3\\\\.0\\\\.\\\\d(-.+)?$'"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -100,14 +126,15 @@ def test_the_authored_contract_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> N
     create_with(monkeypatch, CONTRACT.read_bytes())
 
 
-def test_the_server_says_so_in_one_sentence(tmp_path: Path) -> None:
-    """Exit code 2, no trace; the port is free again."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_server_says_so_in_one_sentence(workers: str, tmp_path: Path) -> None:
+    """Exit code 2 and no trace, and nothing has claimed to be up."""
     shutil.copytree(REPOSITORY / "taskflow", tmp_path / "taskflow")
     document = yaml.safe_load(CONTRACT.read_bytes())
     add_format(document)
     (tmp_path / "taskflow" / "openapi.yaml").write_text(yaml.safe_dump(document))
     result = subprocess.run(
-        [sys.executable, "-m", "taskflow", "serve", "--port", "0"],
+        [sys.executable, "-m", "taskflow", "serve", "--port", "0", "--workers", workers],
         cwd=tmp_path,  # Python looks there first
         env=make_environment(DATABASE_URL=NOWHERE, BETTER_AUTH_SECRET=SECRET),
         capture_output=True,
@@ -116,6 +143,7 @@ def test_the_server_says_so_in_one_sentence(tmp_path: Path) -> None:
     )
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (
-        "taskflow: The contract cannot be kept: nothing enforces format in a schema of type string."
+        "taskflow: The contract cannot be kept: nothing enforces format in the body of createTask/title of type string."
     )
     assert "Traceback" not in result.stderr
+    assert result.stdout == ""

@@ -69,7 +69,7 @@ def names_a_member_twice(tree: Any) -> bool:  # noqa: ANN401  a tree of JSON
 @given(values, st.booleans(), st.sampled_from([None, 1]), spaces, spaces)
 def test_json_is_read_as_python_reads_it(
     value: object,
-    ascii_only: bool,  # noqa: FBT001  Hypothesis chooses it
+    ascii_only: bool,
     indent: int | None,
     before: str,
     after: str,
