@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> ASGIApp:
     document = parse_contract(contract)
     database = Database(settings)
     app = ConnexionMiddleware(
-        make_document_router(contract),
+        make_document_router(contract, document),
         import_name="taskflow",
         lifespan=partial(_run_with, database),
         middlewares=[

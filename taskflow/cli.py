@@ -1,10 +1,10 @@
 """The commands: `taskflow serve | migrate | token | check`.
 
-Exit codes: 0 done, 1 the database or another part of the world refused, 2 the configuration or the call is wrong.
+Exit codes: 0 done, 1 the database or another part of the world refused, 2 the configuration or the call is wrong, 130
+interrupted by a signal.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -19,9 +19,11 @@ from taskflow.logs import configure_logging
 from taskflow.migrations import MigrationError, migrate
 from taskflow.server import PortError, run_server
 from taskflow.settings import Settings, SettingsError, load_settings
+from taskflow.signals import unwind_on_signals
 
 FAILED = 1
 MISCONFIGURED = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,8 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(MISCONFIGURED, f"The contract cannot be kept: {error}.")
     except MigrationError as error:
         _fail(FAILED, str(error))
-    except KeyboardInterrupt:
-        sys.exit(0)
 
 
 _OVERRIDES = ("host", "port", "web_concurrency")
@@ -73,17 +73,18 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _serve(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
-    run_server(settings)
+    # To end on a signal is what a server is meant to do.
+    with unwind_on_signals(exit_code=0):
+        run_server(settings)
     return 0
 
 
 def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
-    with provide_defaults(settings) as complete:
+    with unwind_on_signals(INTERRUPTED), provide_defaults(settings) as complete:
         try:
             schema = migrate(complete.dsn)
         except psycopg.OperationalError:
-            logging.getLogger(__name__).debug("", exc_info=True)
             _fail(FAILED, "The database cannot be reached; `taskflow check` says more.")
     print(f"The schema is up to date (version {schema}).")
     return 0
@@ -96,9 +97,10 @@ def _token(options: argparse.Namespace, settings: Settings) -> int:
 
 def _check(_options: argparse.Namespace, settings: Settings) -> int:
     passed = True
-    for result in run_checks(settings):
-        print(f"{'ok    ' if result.passed else 'failed'}  {result.subject:<14} {result.finding}")
-        passed = passed and result.passed
+    with unwind_on_signals(INTERRUPTED):
+        for result in run_checks(settings):
+            print(f"{'ok    ' if result.passed else 'failed'}  {result.subject:<14} {result.finding}", flush=True)
+            passed = passed and result.passed
     return 0 if passed else FAILED
 
 

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from taskflow.errors import DatabaseTimeout, DatabaseUnavailable, Problem
-from taskflow.migrations import MigrationError, migrate
+from taskflow.migrations import MigrationError, start_migration
 from taskflow.settings import Settings
 
 Row = dict[str, Any]
@@ -26,8 +26,8 @@ Connection = AsyncConnection[Row]
 MIGRATION_RETRY_SECONDS = 1.0
 """How long to wait before another try to reach a database that was not there at start."""
 
-MAX_CANCEL_SECONDS = 1.0
-"""How long a statement that was told to stop may take to do so before its connection is cut."""
+STOP_SHARE = 0.2
+"""The last part of a deadline, in which a statement that takes too long is asked to stop before it is cut off."""
 
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58"})
 """SQLSTATE classes: connection, resources, operator intervention, system."""
@@ -50,17 +50,19 @@ class DatabaseDefect(Exception):
 class Database:
     """The one way to PostgreSQL.
 
-    Every call takes one statement, which is its own transaction, and at most the deadline (DATABASE_TIMEOUT), the wait
-    for a connection included. Raises DatabaseUnavailable, DatabaseTimeout or, for a defect, DatabaseDefect.
+    Every call takes one statement, which is its own transaction, and at most the deadline (DATABASE_TIMEOUT, seconds),
+    the wait for a connection included. Raises DatabaseUnavailable, DatabaseTimeout or, for a defect, DatabaseDefect.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.dsn
         self._deadline = settings.database_timeout
+        self._connect_timeout = _round_connect_timeout(self._deadline)
         self._migrated = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._complaint = ""
+        self._migration: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            kwargs={**_connection_options(self._url, self._deadline), "autocommit": True, "row_factory": dict_row},
+            kwargs=_make_connection_options(self._url, self._connect_timeout),
             connection_class=cast("type[Connection]", AsyncConnection),
             min_size=settings.database_pool_size,
             max_size=settings.database_pool_size,
@@ -75,14 +77,16 @@ class Database:
 
         Raises MigrationError if the database is there and its schema cannot be brought up to date.
         """
-        if not await self._try_migrate(logging.WARNING):
-            self._keep(asyncio.create_task(self._migrate_in_background()))
+        attempt = self._start_migration()
+        await asyncio.wait({attempt}, timeout=self._deadline)
+        if not attempt.done() or not self._has_migrated(attempt):
+            self._migration = asyncio.create_task(self._go_on_migrating(attempt))
         await self._pool.open()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._migration is not None:
+            self._migration.cancel()
+            await asyncio.wait({self._migration})
         await self._pool.close()
 
     async def fetch_one(self, statement: LiteralString, parameters: dict[str, object]) -> Row | None:
@@ -94,78 +98,121 @@ class Database:
         """Run a statement; give all its rows."""
         if not self._migrated:
             raise DatabaseUnavailable
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._deadline
+        cut_at = asyncio.get_running_loop().time() + self._deadline
+        ask_at = cut_at - self._deadline * STOP_SHARE
         try:
-            connection = await self._take_connection(deadline)
+            connection = await self._take_connection(ask_at)
         except psycopg.Error as error:
             raise _explain_failure(error) from None
-        timer = loop.call_at(deadline, self._interrupt, connection)
+        deadline = _Deadline(connection, ask_at, cut_at)
         try:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall()
         except psycopg.Error as error:
             failure = _explain_failure(error)
-            if isinstance(failure, DatabaseUnavailable) and loop.time() >= deadline:
+            if isinstance(failure, DatabaseUnavailable) and deadline.has_passed:
                 raise DatabaseTimeout from None
             raise failure from None
         finally:
-            timer.cancel()
-            if loop.time() >= deadline:
-                # It may still be told to stop, and must not be serving somebody else by then.
+            deadline.lift()
+            if deadline.has_passed:
+                # The server may still be told to stop what this connection does: it must not be serving others then.
                 await connection.close()
             await self._pool.putconn(connection)
 
-    async def _take_connection(self, deadline: float) -> Connection:
+    async def _take_connection(self, until: float) -> Connection:
         """Give a connection that the server has not closed meanwhile.
 
         The pool's own check would wait longer and longer between dead connections; after a restart of the database
         all of them are.
         """
         while True:
-            connection = await self._pool.getconn(deadline - asyncio.get_running_loop().time())
+            connection = await self._pool.getconn(until - asyncio.get_running_loop().time())
             if not _is_hung_up(connection):
                 return connection
             await connection.close()
             await self._pool.putconn(connection)
 
-    def _interrupt(self, connection: Connection) -> None:
-        grace = min(self._deadline, MAX_CANCEL_SECONDS)
-        self._keep(asyncio.create_task(_stop_statement(connection, grace)))
+    def _start_migration(self) -> asyncio.Future[str]:
+        return asyncio.wrap_future(start_migration(self._url, connect_timeout=self._connect_timeout))
 
-    async def _migrate_in_background(self) -> None:
-        while not self._migrated:
-            await asyncio.sleep(MIGRATION_RETRY_SECONDS)
+    async def _go_on_migrating(self, attempt: asyncio.Future[str]) -> None:
+        while True:
+            await asyncio.wait({attempt})
             try:
-                await self._try_migrate(logging.DEBUG)
+                if self._has_migrated(attempt):
+                    return
             except MigrationError as error:
-                logger.error("%s", error)  # noqa: TRY400  its sentence is all there is to say
+                self._complain(logging.ERROR, str(error))
+            await asyncio.sleep(MIGRATION_RETRY_SECONDS)
+            attempt = self._start_migration()
 
-    async def _try_migrate(self, level: int) -> bool:
+    def _has_migrated(self, attempt: asyncio.Future[str]) -> bool:
         try:
-            await asyncio.to_thread(migrate, self._url, connect_timeout=_connect_timeout(self._deadline))
+            version = attempt.result()
         except psycopg.OperationalError as error:
-            logger.log(level, "the database is not available yet, trying again: %s", _name_error(error))
-        else:
-            logger.info("the schema is up to date")
-            self._migrated = True
-        return self._migrated
+            self._complain(logging.WARNING, f"the database is not available yet, trying again: {_name_error(error)}")
+            return False
+        logger.info("the schema is up to date (version %s)", version)
+        self._migrated = True
+        return True
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        # The loop itself holds a task only weakly.
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _complain(self, level: int, complaint: str) -> None:
+        # Once, and not with every try.
+        if complaint != self._complaint:
+            logger.log(level, "%s", complaint)
+        self._complaint = complaint
 
 
-def _connection_options(url: str, deadline: float) -> dict[str, Any]:
-    options: dict[str, Any] = {**conninfo_to_dict(url), "connect_timeout": _connect_timeout(deadline)}
+class _Deadline:
+    """Ends a statement that takes too long: the server is asked to stop it, then its connection is cut.
+
+    From outside, since a frozen server obeys neither its own statement_timeout nor a request to cancel.
+    """
+
+    def __init__(self, connection: Connection, ask_at: float, cut_at: float) -> None:
+        self._connection = connection
+        self._cut_at = cut_at
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_at(ask_at, self._begin)
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def has_passed(self) -> bool:
+        # The clock would not do: a timer may fire a moment before the time it was set for.
+        return self._stopping is not None
+
+    def lift(self) -> None:
+        """Leave the connection alone from now on."""
+        self._timer.cancel()
+        if self._stopping is not None:
+            self._stopping.cancel()
+
+    def _begin(self) -> None:
+        self._stopping = asyncio.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        with suppress(psycopg.Error):
+            await self._connection.cancel_safe(timeout=self._cut_at - self._loop.time())
+        await asyncio.sleep(self._cut_at - self._loop.time())
+        with socket.socket(fileno=os.dup(self._connection.fileno())) as link, suppress(OSError):
+            link.shutdown(socket.SHUT_RDWR)
+
+
+def _make_connection_options(url: str, connect_timeout: int) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        **conninfo_to_dict(url),
+        "connect_timeout": connect_timeout,
+        "autocommit": True,
+        "row_factory": dict_row,
+    }
     if "-pooler" in str(options.get("host", "")):
         # A transaction pooler hands the next statement to another backend, which does not know what was prepared.
         options["prepare_threshold"] = None
     return options
 
 
-def _connect_timeout(deadline: float) -> int:
+def _round_connect_timeout(deadline: float) -> int:
     # Whole seconds, and libpq takes 1 for 2.
     return max(2, math.ceil(deadline))
 
@@ -175,15 +222,6 @@ def _is_hung_up(connection: Connection) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
-
-
-async def _stop_statement(connection: Connection, grace: float) -> None:
-    """Stop a statement at its deadline: ask the server for `grace` seconds at most, then cut the connection."""
-    with suppress(psycopg.Error):
-        await connection.cancel_safe(timeout=grace)
-    if not connection.closed and connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-        with socket.socket(fileno=os.dup(connection.fileno())) as link, suppress(OSError):
-            link.shutdown(socket.SHUT_RDWR)
 
 
 def _explain_failure(error: psycopg.Error) -> Problem | DatabaseDefect:

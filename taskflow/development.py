@@ -11,7 +11,7 @@ import jwt
 from pydantic import SecretStr
 
 from taskflow.embedded import run_postgres
-from taskflow.settings import Settings, SettingsError
+from taskflow.settings import MIN_SECRET_BYTES, Settings, SettingsError
 
 TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600
 """A week: a token in one's shell history should outlast the day, and not the project."""
@@ -63,14 +63,18 @@ def _read_or_make_secret(path: Path) -> str:
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48))
+        os.sync()  # or a power cut might leave the name without the text
         try:
             os.link(draft, path)
         except FileExistsError:
             pass
         finally:
             draft.unlink()
-        return path.read_text()
+        secret = path.read_bytes().decode(errors="replace")
     except OSError as error:
         raise SettingsError(
             [f"TASKFLOW_STATE_DIR {path.parent} cannot be used ({error.strerror}); name one that you can write to."]
         ) from None
+    if len(secret) < MIN_SECRET_BYTES:
+        raise SettingsError([f"The secret in {path} is damaged; delete the file, and a new one will be made."])
+    return secret

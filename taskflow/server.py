@@ -1,13 +1,15 @@
 """The process that serves: its socket, its workers, its beginning and its end."""
 
 import logging
+import math
+import multiprocessing
 import os
 import signal
 import socket
-import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from functools import partial
+from threading import Thread
 
 import psycopg
 import uvicorn
@@ -15,10 +17,11 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from taskflow.app import create_app
-from taskflow.development import make_token, provide_defaults, provide_secret
+from taskflow.development import make_token, provide_defaults
 from taskflow.logs import configure_logging
-from taskflow.migrations import migrate
-from taskflow.settings import Settings, load_settings
+from taskflow.migrations import start_migration
+from taskflow.settings import Settings
+from taskflow.signals import ENDING
 
 EXAMPLE_USER = "user_abc123"
 """Who the development token is for; the contract's examples name the same user."""
@@ -36,19 +39,17 @@ class PortError(Exception):
 
 
 def run_server(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until a signal ends it.
 
     Raises PortError, EmbeddedPostgresError, SettingsError, ContractError, MigrationError.
     """
-    with _stop_on_sigterm(), _bind(settings) as listener, provide_defaults(settings) as complete:
+    with _bind(settings) as listener, provide_defaults(settings) as complete:
         # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
         app = create_app(complete)
         _migrate_first(complete)
         several = settings.web_concurrency > 1
-        if several:
-            _export(complete)
         config = uvicorn.Config(
-            f"{__name__}:make_worker_app" if several else app,
+            partial(make_worker_app, complete) if several else app,
             factory=several,
             workers=settings.web_concurrency,
             access_log=False,
@@ -61,20 +62,37 @@ def run_server(settings: Settings) -> None:
         )
         if several:
             _announce(complete, listener)
-            Multiprocess(config, [listener]).run()
+            _Supervisor(config, [listener]).run()
         else:
             _Server(config, complete, listener).run([listener])
 
 
-def make_worker_app() -> ASGIApp:
-    """Build the application in a worker process, from the environment that its parent prepared."""
-    settings = load_settings()
+def make_worker_app(settings: Settings) -> ASGIApp:
+    """Build the application in a worker process, which ends when its parent does, however that ends."""
     configure_logging(settings)
-    return create_app(provide_secret(settings))
+    Thread(target=_follow_parent, name="follow parent", daemon=True).start()
+    return create_app(settings)
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _migrate_first(settings: Settings) -> None:
+    """Bring the schema up to date once, before the workers start; where the database is down they will see to it."""
+    try:
+        start_migration(settings.dsn, connect_timeout=math.ceil(settings.database_timeout)).result(
+            timeout=settings.database_timeout
+        )
+    except (psycopg.OperationalError, TimeoutError):
+        logger.warning("the database is not available, starting without it: `taskflow check` says why")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it is up."""
+    """uvicorn's server, which says when it is up, and ends when its terminal is closed."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings, listener: socket.socket) -> None:
         super().__init__(config)
@@ -85,18 +103,22 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         _announce(self._settings, self._listener)
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        with super().capture_signals():
+            previous = {number: signal.signal(number, self.handle_exit) for number in ENDING}
+            try:
+                yield
+            finally:
+                for number, handler in previous.items():
+                    signal.signal(number, handler)
 
-def _migrate_first(settings: Settings) -> None:
-    """Bring the schema up to date once, before the workers start; where the database is down they will see to it."""
-    try:
-        migrate(settings.dsn)
-    except psycopg.OperationalError:
-        logger.warning("the database is not available, starting without it: `taskflow check` says why")
 
+class _Supervisor(Multiprocess):
+    """uvicorn's supervisor of workers, which ends when its terminal is closed: by itself it would restart them."""
 
-def _export(settings: Settings) -> None:
-    """Hand what was chosen here down to the workers, who read the environment."""
-    os.environ["DATABASE_URL"] = settings.dsn
+    def handle_hup(self) -> None:
+        self.handle_term()
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:
@@ -124,8 +146,7 @@ def _bind(settings: Settings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     with listener:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
             listener.listen(BACKLOG)
@@ -136,21 +157,3 @@ def _bind(settings: Settings) -> Iterator[socket.socket]:
             ) from None
         listener.set_inheritable(True)
         yield listener
-
-
-@contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Unwind on SIGTERM as on Ctrl-C, so that what was started is stopped, whenever the signal comes."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        # The first signal is obeyed; what comes while things are being stopped must not interrupt that.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(0)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

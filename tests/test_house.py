@@ -14,9 +14,9 @@ MAX_LINES = 350
 # Who may import whom. A room imports only from rooms further down, so there are no cycles.
 IMPORTS = {
     "__main__": {"cli"},
-    "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings"},
+    "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings", "signals"},
     "checks": {"app", "contract", "development", "embedded", "migrations", "settings"},
-    "server": {"app", "development", "logs", "migrations", "settings"},
+    "server": {"app", "development", "logs", "migrations", "settings", "signals"},
     "app": {"auth", "contract", "cors", "database", "errors", "logs", "settings", "tasks"},
     "tasks": {"database", "errors", "statements"},
     "auth": {"errors", "settings"},
@@ -31,6 +31,7 @@ IMPORTS = {
     "errors": set(),
     "models": set(),
     "settings": set(),
+    "signals": set(),
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -19,7 +19,6 @@ from tests.support.logs import (
     LINE_SECONDS,
     PRODUCTION,
     Scene,
-    authorise,
     find_requests,
     open_scene,
     read_lines,
@@ -44,7 +43,7 @@ def send_private_requests(scene: Scene) -> Iterator[httpx.Response]:
         "X-Forwarded-For": PRIVATE,
         f"X-{PRIVATE}": PRIVATE,
     }
-    client, headers = scene.client, everywhere | authorise(ALICE)
+    client, headers = scene.client, everywhere | ALICE.headers
     task = {"title": f"{PRIVATE} title", "description": f"{PRIVATE} description"}
     tasks = f"{ALICE.tasks}?token={PRIVATE}"
 
@@ -120,7 +119,7 @@ def test_nothing_private_is_ever_logged(make_database: MakeDatabase) -> None:
 def test_an_unexpected_error_is_logged_with_its_trace(make_database: MakeDatabase) -> None:
     """The client gets a constant; the operator finds the trace under the request's id."""
     with open_scene(make_database()) as scene:
-        scene.client.headers.update(authorise(ALICE))
+        scene.client.headers.update(ALICE.headers)
         create_task(scene.client, ALICE)
         scene.database.execute("ALTER TABLE tasks DROP COLUMN description")
         response = scene.client.get(ALICE.tasks)
@@ -157,7 +156,7 @@ def test_the_log_says_why_the_database_is_down_but_not_where(
     parameters = {**psycopg.conninfo.conninfo_to_dict(database_url), **wrong}
     environment = make_environment(**PRODUCTION, DATABASE_URL=make_url(parameters))
     with run_server(environment, "--workers", "2") as server:
-        response = httpx.get(server.url + ALICE.tasks, headers=authorise(ALICE), timeout=30)
+        response = httpx.get(server.url + ALICE.tasks, headers=ALICE.headers, timeout=30)
         assert response.status_code == 503
         assert wait_for_request(server, response)["status"] == 503
         assert stop_process(server.process) == 0

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB, SECRET, User
-from tests.support.logs import LINE_SECONDS, Scene, authorise, find_requests, open_scene, wait_for_request
+from tests.support.logs import LINE_SECONDS, Scene, find_requests, open_scene, wait_for_request
 from tests.support.server import Server, make_environment, run_server
 from tests.support.waiting import wait_for
 
@@ -42,7 +42,7 @@ def scene(make_database: MakeDatabase) -> Iterator[Scene]:
 )
 def test_each_request_has_one_line(method: str, path: str, user: User | None, status: int, scene: Scene) -> None:
     """With its time in UTC, what it asked, how it went, how long it took, under which id, and whose it was."""
-    headers = authorise(user) if user else {}
+    headers = user.headers if user else {}
     body = {"title": "Buy groceries"} if method == "POST" else None
     before = datetime.now(UTC).replace(microsecond=0)
     response = scene.client.request(method, path, headers=headers, json=body)
@@ -98,9 +98,9 @@ FORGERIES = [
 def test_no_path_and_no_user_can_forge_a_line(forgery: str, scene: Scene) -> None:
     """What a client chose stays inside one JSON string, in which nothing but ASCII is written."""
     mallory = User(f"mallory{forgery}forged")
-    response = scene.client.get(quote(f"/{mallory.id}"), headers=authorise(mallory))
+    response = scene.client.get(quote(f"/{mallory.id}"), headers=mallory.headers)
     assert wait_for_request(scene.server, response)["path"] == f"/{mallory.id}"
-    response = scene.client.get(ALICE.tasks, headers=authorise(mallory))
+    response = scene.client.get(ALICE.tasks, headers=mallory.headers)
     assert wait_for_request(scene.server, response)["user"] == mallory.id
     assert scene.server.log.read_bytes().isascii()
 
@@ -108,7 +108,7 @@ def test_no_path_and_no_user_can_forge_a_line(forgery: str, scene: Scene) -> Non
 def test_long_paths_and_user_ids_are_cut(scene: Scene) -> None:
     """A request cannot fill the disk."""
     user = User("u" * 2000)
-    line = wait_for_request(scene.server, scene.client.get(user.tasks, headers=authorise(user)))
+    line = wait_for_request(scene.server, scene.client.get(user.tasks, headers=user.headers))
     assert line["path"] == user.tasks[:512]
     assert line["user"] == user.id[:512]
 
@@ -117,7 +117,7 @@ def test_development_lines_are_for_people(database_url: str) -> None:
     """Plain text, one line a request; control characters are written out, and cannot forge a line or move a cursor."""
     environment = make_environment(DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET)
     with run_server(environment) as server, httpx.Client(base_url=server.url) as client:
-        response = client.get(ALICE.tasks, headers=authorise(ALICE))
+        response = client.get(ALICE.tasks, headers=ALICE.headers)
         line = _wait_for_text(server, response.headers["X-Request-Id"])
         assert re.fullmatch(
             r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info    GET /api/alice/tasks 200"
@@ -127,9 +127,9 @@ def test_development_lines_are_for_people(database_url: str) -> None:
         for forgery in FORGERIES:
             mallory = User(f"mallory{forgery}forged")
             written = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in mallory.id)
-            response = client.get(quote(f"/{mallory.id}"), headers=authorise(mallory))
+            response = client.get(quote(f"/{mallory.id}"), headers=mallory.headers)
             assert f" GET /{written} 404 " in _wait_for_text(server, response.headers["X-Request-Id"])
-            response = client.get(ALICE.tasks, headers=authorise(mallory))
+            response = client.get(ALICE.tasks, headers=mallory.headers)
             assert _wait_for_text(server, response.headers["X-Request-Id"]).endswith(f" user={written}")
 
 

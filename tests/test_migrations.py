@@ -115,6 +115,26 @@ def test_another_table_of_that_name_is_left_alone(make_database: MakeDatabase) -
     assert read_schema(url) == schema
 
 
+def test_a_table_without_defaults_is_given_them(make_database: MakeDatabase) -> None:
+    """An ORM that fills everything in itself makes such tables."""
+    url = make_database()
+    bare = SPECIFIED_SCHEMA.replace("DEFAULT FALSE", "").replace("DEFAULT NOW()", "")
+    query(url, bare)
+    migrate(url)
+    query(url, "INSERT INTO tasks (user_id, title) VALUES ('alice', 'New')")
+    assert query(url, "SELECT is_completed, created_at = updated_at FROM tasks") == [(False, True)]
+
+
+def test_times_without_a_zone_are_not_adopted(make_database: MakeDatabase) -> None:
+    """Nobody knows which moments they mean."""
+    url = make_database()
+    query(url, SPECIFIED_SCHEMA.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMP"))
+    schema = read_schema(url)
+    with pytest.raises(MigrationError, match="its created_at is not a timestamp with time zone"):
+        migrate(url)
+    assert read_schema(url) == schema
+
+
 def test_a_role_that_may_not_create_tables_is_told_so(make_database: MakeDatabase) -> None:
     """PostgreSQL's own reason, and the database is as it was."""
     url = make_database()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.cast import ALICE, User
-from tests.support.operations import CREATE_TASK, LIST_TASKS, authorize
+from tests.support.operations import CREATE_TASK, LIST_TASKS
 from tests.support.refusals import check_refusal
 from tests.support.tasks import create_task, expect_task
 
@@ -137,8 +137,8 @@ def test_any_text_comes_back_as_it_was_sent(alice: httpx.Client, title: str, des
 def test_any_user_id_owns_tasks(anybody: httpx.Client, user_id: str) -> None:
     """The token, the path, Location, the task and the database agree on who that is."""
     user = User(user_id)
-    response = CREATE_TASK.call(anybody, user, headers=authorize(user))
+    response = CREATE_TASK.call(anybody, user, headers=user.headers)
     assert response.status_code == 201
     assert response.json() == expect_task(user)
-    assert anybody.get(response.headers["Location"], headers=authorize(user)).json() == response.json()
-    assert response.json() in LIST_TASKS.call(anybody, user, headers=authorize(user)).json()
+    assert anybody.get(response.headers["Location"], headers=user.headers).json() == response.json()
+    assert response.json() in LIST_TASKS.call(anybody, user, headers=user.headers).json()

@@ -1,13 +1,14 @@
 """From the bytes of a request to checked JSON."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from taskflow.contract.schema import Check
 from taskflow.errors import (
     BodyMissing,
     BodyNotJson,
@@ -21,13 +22,11 @@ from taskflow.errors import (
 DEFAULT_MEDIA_TYPE = "application/json"
 """What a body is taken for whose sender did not say (RFC 9110, section 8.3, leaves it to us)."""
 
-JsonCheck = Callable[[object, str, list[FieldError]], None]
-
 
 class BodyRule:
     """What an operation demands of its body: a limit in bytes, and a check for each media type."""
 
-    def __init__(self, checks: Mapping[str, JsonCheck], *, limit: int) -> None:
+    def __init__(self, checks: Mapping[str, Check], *, limit: int) -> None:
         self._checks = checks
         self._limit = limit
 
@@ -47,7 +46,7 @@ class BodyRule:
             raise Unprocessable(errors)
         return value
 
-    def _find_check(self, headers: Mapping[bytes, bytes]) -> JsonCheck:
+    def _find_check(self, headers: Mapping[bytes, bytes]) -> Check:
         if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
             raise EncodingUnsupported
         # A charset parameter has no meaning for JSON (RFC 8259, section 11): it is UTF-8.

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from taskflow.contract.loading import ContractError, parse_contract
+from taskflow.contract.loading import ContractError, Document
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -44,7 +44,7 @@ _START_SCRIPT = b"""SwaggerUIBundle({
 """
 
 
-class Document:
+class StaticPage:
     """Bytes that never change while the server runs, with their ETag (RFC 9110, section 8.8.3)."""
 
     def __init__(self, body: bytes, media_type: str) -> None:
@@ -61,20 +61,18 @@ class Document:
         return Response(self._body, headers=headers, media_type=self._media_type)
 
 
-def make_document_router(contract: bytes) -> Router:
-    """Serve the contract (`source`: the authored bytes) and its pages, from memory."""
-    documents = {
-        "/openapi.yaml": Document(contract, "application/yaml"),
-        "/openapi.json": Document(orjson.dumps(parse_contract(contract)), "application/json"),
-        "/docs": Document(_PAGE, "text/html"),
-        "/docs/start.js": Document(_START_SCRIPT, "text/javascript"),
+def make_document_router(source: bytes, document: Document) -> Router:
+    """Serve the contract, as it was authored and as it was parsed, and its pages; all from memory."""
+    pages = {
+        "/openapi.yaml": StaticPage(source, "application/yaml"),
+        "/openapi.json": StaticPage(orjson.dumps(document), "application/json"),
+        "/docs": StaticPage(_PAGE, "text/html"),
+        "/docs/start.js": StaticPage(_START_SCRIPT, "text/javascript"),
     }
     folder = _find_swagger_ui()
     for name, media_type in _ASSETS.items():
-        documents[f"/docs/{name}"] = Document((folder / name).read_bytes(), media_type)
-    return Router(
-        [Route(path, document.answer, methods=["GET"]) for path, document in documents.items()], redirect_slashes=False
-    )
+        pages[f"/docs/{name}"] = StaticPage((folder / name).read_bytes(), media_type)
+    return Router([Route(path, page.answer, methods=["GET"]) for path, page in pages.items()], redirect_slashes=False)
 
 
 def _find_swagger_ui() -> Path:

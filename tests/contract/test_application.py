@@ -133,7 +133,7 @@ def test_the_server_says_so_in_one_sentence(workers: str, tmp_path: Path) -> Non
     document = yaml.safe_load(CONTRACT.read_bytes())
     add_format(document)
     (tmp_path / "taskflow" / "openapi.yaml").write_text(yaml.safe_dump(document))
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603  our own command
         [sys.executable, "-m", "taskflow", "serve", "--port", "0", "--workers", workers],
         cwd=tmp_path,  # Python looks there first
         env=make_environment(DATABASE_URL=NOWHERE, BETTER_AUTH_SECRET=SECRET),

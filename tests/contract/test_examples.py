@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from taskflow.errors import DatabaseTimeout, DatabaseUnavailable, Problem, render_problem
-from tests.support.cast import ALICE, BOB, User, sign
+from tests.support.cast import ALICE, BOB, User, authorize, sign
 from tests.support.contract import load_contract
 
 EXAMPLES: dict[str, Any] = {
@@ -24,11 +24,6 @@ USER = User("user_abc123")
 
 JSON = {"Content-Type": "application/json"}
 LONG_NAME = User("x" * 256)
-
-
-def authorize(token: str) -> dict[str, str]:
-    """Give the header that carries a token."""
-    return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass(frozen=True)

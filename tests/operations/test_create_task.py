@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.cast import ALICE, User
-from tests.support.operations import CREATE_TASK, authorize
+from tests.support.operations import CREATE_TASK
 from tests.support.problems import expect_problem
 from tests.support.refusals import check_body_refusal, check_refusal
 from tests.support.tasks import create_task, expect_task
@@ -173,11 +173,11 @@ def test_location_leads_to_the_task_whatever_the_user_is_called(
     anybody: httpx.Client, user: User, location: str
 ) -> None:
     """An id is text, which the path carries percent-encoded; the task carries it as it is."""
-    response = CREATE_TASK.call(anybody, user, headers=authorize(user))
+    response = CREATE_TASK.call(anybody, user, headers=user.headers)
     assert response.status_code == 201
     assert response.json() == expect_task(user, id=1)
     assert response.headers["Location"] == location
-    followed = anybody.get(location, headers=authorize(user))
+    followed = anybody.get(location, headers=user.headers)
     assert followed.status_code == 200
     assert followed.json() == response.json()
 

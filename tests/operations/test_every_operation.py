@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.support.cast import ALICE, BOB, User
-from tests.support.operations import LIST_TASKS, OPERATIONS, TASK_OPERATIONS, Operation, authorize
+from tests.support.operations import LIST_TASKS, OPERATIONS, TASK_OPERATIONS, Operation
 from tests.support.problems import expect_problem
 from tests.support.refusals import REQUEST_ID, check_parameter_refusal, check_refusal
 from tests.support.tasks import create_task
@@ -150,15 +150,15 @@ def test_a_user_id_that_breaks_its_schema_is_refused_to_its_own_user(
 ) -> None:
     """To everybody else the path is simply not theirs."""
     user = User(user_id)
-    check_parameter_refusal(operation.call(anybody, user, headers=authorize(user)), "user_id", wrong)
-    check_refusal(operation.call(anybody, user, headers=authorize(ALICE)), 403, TRESPASS)
+    check_parameter_refusal(operation.call(anybody, user, headers=user.headers), "user_id", wrong)
+    check_refusal(operation.call(anybody, user, headers=ALICE.headers), 403, TRESPASS)
 
 
 @every_task_operation
 def test_what_is_wrong_with_both_parameters_is_listed(anybody: httpx.Client, operation: Operation) -> None:
     """In the order of the path."""
     user = User("x" * 256)
-    response = operation.call(anybody, user, "abc", headers=authorize(user))
+    response = operation.call(anybody, user, "abc", headers=user.headers)
     assert response.status_code == 422
     assert response.json() == {
         **expect_problem(422, "user_id must have at most 255 characters; task_id must be an integer."),
@@ -178,7 +178,7 @@ def test_what_is_wrong_with_both_parameters_is_listed(anybody: httpx.Client, ope
 def test_any_other_text_is_a_user_id(anybody: httpx.Client, operation: Operation, user_id: str) -> None:
     """A slash or a percent sign in it is no part of the path's structure."""
     user = User(user_id)
-    anybody.headers.update(authorize(user))
+    anybody.headers.update(user.headers)
     task = anybody.post(LIST_TASKS.make_path(user), json={"title": "Buy groceries"}).json()
     assert operation.call(anybody, user, task["id"]).status_code == operation.success
 

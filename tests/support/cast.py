@@ -14,6 +14,11 @@ def sign(claims: dict[str, Any], *, secret: str = SECRET, algorithm: str = "HS25
     return jwt.encode(claims, secret, algorithm=algorithm, headers=headers)
 
 
+def authorize(token: str) -> dict[str, str]:
+    """Give the header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 @dataclass(frozen=True)
 class User:
     """Somebody with an account in the frontend."""
@@ -23,6 +28,11 @@ class User:
     @property
     def token(self) -> str:
         return sign({"sub": self.id, "exp": int(time.time()) + 3600})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the user's requests."""
+        return authorize(self.token)
 
     @property
     def tasks(self) -> str:

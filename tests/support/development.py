@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.support.server import Server, make_environment, run_server
+from tests.support.processes import find_processes
+from tests.support.server import STOP_SECONDS, Server, make_environment, run_server
+from tests.support.waiting import wait_for
 
 
 @contextmanager
@@ -19,6 +22,10 @@ def make_state_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        for process in find_processes(folder):  # of a test that failed
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not find_processes(folder), STOP_SECONDS)
         shutil.rmtree(folder)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.support.cast import SECRET, User
+from tests.support.cast import SECRET
 from tests.support.server import Server, make_environment, run_server
 from tests.support.waiting import wait_for
 
@@ -66,8 +66,3 @@ def open_scene(database_url: str, **variables: str) -> Iterator[Scene]:
         psycopg.connect(database_url, autocommit=True) as database,
     ):
         yield Scene(server, client, database, database_url)
-
-
-def authorise(user: User) -> dict[str, str]:
-    """Give the header with a user's token."""
-    return {"Authorization": f"Bearer {user.token}"}

@@ -43,8 +43,3 @@ OPERATIONS = (LIST_TASKS, CREATE_TASK, GET_TASK, UPDATE_TASK, DELETE_TASK)
 TASK_OPERATIONS = (GET_TASK, UPDATE_TASK, DELETE_TASK)
 BODY_OPERATIONS = (CREATE_TASK, UPDATE_TASK)
 BODILESS_OPERATIONS = (LIST_TASKS, GET_TASK, DELETE_TASK)
-
-
-def authorize(user: User) -> dict[str, str]:
-    """Give the header that says who calls."""
-    return {"Authorization": f"Bearer {user.token}"}

@@ -1,6 +1,7 @@
 """The tasks table, made new or adopted.
 
-A table that the specification's own SQL made keeps its rows and its SERIAL id; only its index gains a column.
+A table that the specification's own SQL made keeps its rows and its SERIAL id; only its index gains a column. One that
+something else made gets the defaults that it lacks.
 """
 
 import sqlalchemy as sa
@@ -16,9 +17,15 @@ _COLUMNS = {"id", "user_id", "title", "description", "is_completed", "created_at
 def upgrade() -> None:
     inspector = sa.inspect(op.get_bind())
     if inspector.has_table("tasks"):
-        missing = _COLUMNS - {column["name"] for column in inspector.get_columns("tasks")}
+        columns = {column["name"]: column for column in inspector.get_columns("tasks")}
+        missing = _COLUMNS - columns.keys()
         if missing:
             raise CommandError(f"there is a table tasks already, and it lacks {', '.join(sorted(missing))}")
+        for name in ("created_at", "updated_at"):
+            if not getattr(columns[name]["type"], "timezone", False):
+                raise CommandError(f"there is a table tasks already, and its {name} is not a timestamp with time zone")
+            op.alter_column("tasks", name, server_default=sa.func.now())
+        op.alter_column("tasks", "is_completed", server_default=sa.false())
         op.execute("DROP INDEX IF EXISTS idx_tasks_user_id")
     else:
         op.create_table(

@@ -1,0 +1,32 @@
+"""A database that lets everybody in, and then says nothing: not even a cancel request is obeyed."""
+
+import socketserver
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+# AuthenticationOk and ReadyForQuery, of PostgreSQL's protocol.
+WELCOME = b"R" + struct.pack("!ii", 8, 0) + b"Z" + struct.pack("!ic", 5, b"I")
+REQUEST_FOR_ENCRYPTION = {80877103, 80877104}
+
+
+class _Silence(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while (head := self.request.recv(8)) and struct.unpack("!ii", head)[1] in REQUEST_FOR_ENCRYPTION:
+            self.request.sendall(b"N")
+        self.request.sendall(WELCOME)
+        while self.request.recv(65536):
+            pass
+
+
+@contextmanager
+def run_silent_database() -> Iterator[str]:
+    """Give the connection string of such a database, which runs until the block ends."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Silence) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"postgresql://owner@127.0.0.1:{server.server_address[1]}/tasks"
+        finally:
+            server.shutdown()
