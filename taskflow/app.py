@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import cast
 
 from connexion import ConnexionMiddleware
 from connexion.exceptions import InvalidSpecification, ResolverError
@@ -85,9 +86,8 @@ async def _run_with(database: Database, _app: ConnexionMiddleware) -> AsyncItera
         await database.close()
 
 
-async def _answer_problem(request: Request, problem: Exception) -> Response:
-    if not isinstance(problem, Problem):
-        return await _answer_defect(request, problem)
+async def _answer_problem(_request: Request, error: Exception) -> Response:
+    problem = cast("Problem", error)
     if problem.reason is not None:
         note_reason(problem.reason)
     return render_problem(problem)

@@ -1,9 +1,12 @@
 """The database's faults: 503 with advice, nothing half-done, and recovery without a restart."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from time import monotonic
 
 import httpx
@@ -15,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 from taskflow.database import Database, Row
+from taskflow.embedded import run_postgres
 from taskflow.errors import DatabaseTimeout
 from taskflow.settings import Settings
 from taskflow.statements import LIST_TASKS
@@ -114,6 +118,56 @@ def test_a_statement_that_waits_too_long_is_given_up_and_never_done(
         locker.rollback()
         assert client.get(path).json() == task
         assert client.patch(path, json={"title": "In time"}).json()["title"] == "In time"
+
+
+def test_a_frozen_backend_is_cut_off(new_state_folder: Path, start_server: StartServer) -> None:
+    """It obeys nobody; the client has its 503 in time, and the next one a connection that works."""
+    with (
+        run_postgres(new_state_folder) as url,
+        start_server(url, DATABASE_POOL_SIZE="1") as server,
+        open_client(server) as client,
+        psycopg.connect(url) as admin,
+    ):
+        task = create_task(client, ALICE)
+        row = admin.execute("SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT INTO tasks%'").fetchone()
+        assert row is not None
+        os.kill(row[0], signal.SIGSTOP)
+        try:
+            started = monotonic()
+            expect_503(client.get(ALICE.tasks), TIMED_OUT)
+            assert monotonic() - started < 2 * DEADLINE
+            assert wait_for(lambda: client.get(ALICE.tasks).json() == [task], 5)
+        finally:
+            os.kill(row[0], signal.SIGCONT)
+
+
+def test_a_schema_that_cannot_be_migrated_later_is_named_once(
+    postgres: str, make_database: MakeDatabase, start_server: StartServer
+) -> None:
+    """A server that started without its database says so, and goes on answering 503 until somebody mends it."""
+    made = make_database()
+    with psycopg.connect(made) as connection:
+        connection.execute("CREATE TABLE tasks (id bigint PRIMARY KEY)")
+    name = f"{conninfo_to_dict(made)['dbname']}"
+    later = f"{name}_later"
+    url = make_url({**conninfo_to_dict(made), "dbname": later})
+    with (
+        start_server(url) as server,
+        open_client(server) as client,
+        psycopg.connect(postgres, autocommit=True) as admin,
+    ):
+        expect_503(client.get(ALICE.tasks), UNAVAILABLE)
+        # A copy, so that the table is there from the beginning.
+        admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(later), Identifier(name)))
+        try:
+            wait_for(lambda: "The schema could not be migrated: " in server.read_log(), 10)
+            expect_503(client.get(ALICE.tasks), UNAVAILABLE)
+            with psycopg.connect(url) as connection:
+                connection.execute("DROP TABLE tasks")
+            wait_for(lambda: client.get(ALICE.tasks).status_code == 200, 10)
+            assert server.read_log().count("The schema could not be migrated: ") == 1
+        finally:
+            admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(later)))
 
 
 def test_a_full_pool_refuses_what_it_cannot_hold_at_once(

@@ -346,3 +346,11 @@ def test_the_example_documents_every_variable_and_its_default(folder: Path) -> N
     assert sorted(re.findall(r"^([A-Z][A-Z_]*)=", example, re.MULTILINE)) == sorted(VARIABLES)
     (folder / ".env").write_text(example)
     assert load_settings().model_dump() == defaults
+
+
+def test_a_file_that_is_not_text_is_named(folder: Path) -> None:
+    """Some editors write UTF-16."""
+    (folder / ".env").write_text("PORT=8001", encoding="utf-16")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.sentences == [".env is not UTF-8 text; save it as such."]

@@ -1,7 +1,7 @@
 """The contract as it is served: the authored file, the same document as JSON, and the page to read and try it."""
 
 import hashlib
-import importlib.util
+from importlib.metadata import distribution
 from pathlib import Path
 
 import orjson
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from taskflow.contract.loading import ContractError, Document
+from taskflow.contract.loading import Document
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -77,7 +77,4 @@ def make_document_router(source: bytes, document: Document) -> Router:
 
 def _find_swagger_ui() -> Path:
     # Only its files are of use: importing the package would load its adapters for a dozen frameworks.
-    package = importlib.util.find_spec("swagger_ui")
-    if package is None or package.origin is None:
-        raise ContractError("the package swagger-ui-py, which holds the files of /docs, is not installed")
-    return Path(package.origin).parent / "static"
+    return Path(str(distribution("swagger-ui-py").locate_file("swagger_ui/static")))

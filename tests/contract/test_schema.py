@@ -197,3 +197,9 @@ def test_a_rule_that_nothing_enforces_is_refused(schema: Schema, reason: str) ->
     """At start, not at the first request that breaks it: a rule that nobody checks must not stand in a contract."""
     with pytest.raises(ContractError, match=reason):
         compile_schema(schema)
+
+
+def test_a_pattern_that_is_no_regular_expression_is_refused() -> None:
+    """Its place is named."""
+    with pytest.raises(ContractError, match=r"^the pattern of a schema is not a regular expression: "):
+        compile_schema({"type": "string", "pattern": "("})

