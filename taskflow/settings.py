@@ -33,7 +33,7 @@ class SettingsError(Exception):
 
 def _default_state_dir() -> Path:
     # As root, a folder that the unprivileged user of the embedded PostgreSQL can reach; a home folder often is not one.
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if os.geteuid() == 0:
         return Path("/var/lib/taskflow")
     state_home = os.environ.get("XDG_STATE_HOME")
     return (Path(state_home) if state_home else Path.home() / ".local" / "state") / "taskflow"

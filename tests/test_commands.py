@@ -211,3 +211,9 @@ def test_the_data_survive_a_crash_and_are_shared(new_state_folder: Path) -> None
         for server in (second, first):
             assert stop_process(server.process) == 0
         assert find_processes(*folders) == []
+
+
+def test_a_token_for_nobody_is_refused() -> None:
+    """No server would accept it."""
+    result = run_command(make_environment(BETTER_AUTH_SECRET=SECRET), "token", "")
+    expect_failure(result, 2, "USER_ID must not be empty.")

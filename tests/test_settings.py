@@ -123,6 +123,8 @@ def test_the_state_folder_is_where_the_user_keeps_state(monkeypatch: pytest.Monk
         ("CORS_ORIGINS", "http://[::1]:3000", ("http://[::1]:3000",)),
         # As a browser writes it: in lower case.
         ("CORS_ORIGINS", "HTTPS://App.Example.com", ("https://app.example.com",)),
+        # And without the port that goes without saying.
+        ("CORS_ORIGINS", "https://a.example:443,http://a.example:80", ("https://a.example", "http://a.example")),
         ("MAX_BODY_BYTES", "1024", 1024),
         ("MAX_BODY_BYTES", "1073741824", 1_073_741_824),
         ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104  nothing is bound here
@@ -133,6 +135,7 @@ def test_the_state_folder_is_where_the_user_keeps_state(monkeypatch: pytest.Monk
         ("LOG_LEVEL", "DEBUG", "debug"),
         ("LOG_LEVEL", "warning", "warning"),
         ("TASKFLOW_STATE_DIR", "/srv/taskflow", Path("/srv/taskflow")),
+        ("TASKFLOW_STATE_DIR", "~/tasks", Path.home() / "tasks"),
     ],
 )
 def test_a_variable_sets_what_it_names(
