@@ -23,7 +23,14 @@ from taskflow import tasks
 from taskflow.auth import TokenVerifier
 from taskflow.contract.documents import make_document_router
 from taskflow.contract.enforcement import ContractEnforcement
-from taskflow.contract.loading import ContractError, describe_violation, list_methods, parse_contract, read_contract
+from taskflow.contract.loading import (
+    ContractError,
+    Document,
+    describe_violation,
+    list_methods,
+    parse_contract,
+    read_contract,
+)
 from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
@@ -42,9 +49,23 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     contract = read_contract()
     document = parse_contract(contract)
+    try:
+        return _wire(settings, contract, document)
+    except InvalidSpecification as error:
+        raise ContractError(describe_violation(error)) from None
+    except ResolverError as error:
+        raise ContractError(str(error)) from None
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # What Connexion trips over without saying so: no operationId, an unknown security scheme, a circle.
+        raise ContractError(f"Connexion cannot read it ({type(error).__name__}: {error})") from error
+
+
+def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
+    # Made before Connexion gets the document, which it changes.
+    pages = make_document_router(contract, document)
     database = Database(settings)
     app = ConnexionMiddleware(
-        make_document_router(contract, document),
+        pages,
         import_name="taskflow",
         lifespan=partial(_run_with, database),
         middlewares=[
@@ -60,14 +81,9 @@ def create_app(settings: Settings) -> ASGIApp:
         resolver=Resolver(partial(_resolve_handler, database)),
         security_map={"bearer": make_bearer_handler(TokenVerifier(settings).authenticate, note_user)},
     )
-    try:
-        app.add_api(document)
-        # Connexion would build its stack for the first request; what is wrong with the contract must be known now.
-        app.app, app.middleware_stack = app._build_middleware_stack()  # noqa: SLF001
-    except InvalidSpecification as error:
-        raise ContractError(describe_violation(error)) from None
-    except ResolverError as error:
-        raise ContractError(str(error)) from None
+    app.add_api(document)
+    # Connexion would build its stack for the first request; what is wrong with the contract must be known now.
+    app.app, app.middleware_stack = app._build_middleware_stack()  # noqa: SLF001
     stack: ASGIApp = app
     return stack
 

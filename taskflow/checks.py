@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
@@ -11,8 +12,10 @@ from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
 from taskflow.migrations import read_versions
 from taskflow.settings import Settings, SettingsError
+from taskflow.threads import run_in_thread
 
 CONNECT_TIMEOUT_SECONDS = 10
+ANSWER_TIMEOUT_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ def _check_contract(settings: Settings) -> Result:
 
 def _check_database(url: str) -> Result:
     try:
-        with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
-            current, newest = read_versions(connection)
-            number = connection.info.server_version // 10_000
+        number, current, newest = run_in_thread(partial(_read_database, url)).result(timeout=ANSWER_TIMEOUT_SECONDS)
+    except TimeoutError:
+        return Result("database", passed=False, finding=f"it did not answer in {ANSWER_TIMEOUT_SECONDS} s")
     except psycopg.Error as error:
         # The operator's own terminal may see what the log may not: host, port and user, and why.
         return Result("database", passed=False, finding=" ".join(str(error).split()))
@@ -64,3 +67,9 @@ def _check_database(url: str) -> Result:
         finding = f"PostgreSQL {number}, {schema}: run `taskflow migrate` (`taskflow serve` does it too)"
         return Result("database", passed=False, finding=finding)
     return Result("database", passed=True, finding=f"PostgreSQL {number}, schema version {current}")
+
+
+def _read_database(url: str) -> tuple[int, str | None, str]:
+    """Give PostgreSQL's major version, and the schema's as it is and as it should be."""
+    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+        return connection.info.server_version // 10_000, *read_versions(connection)

@@ -66,7 +66,7 @@ def _make_parser() -> argparse.ArgumentParser:
     token.add_argument("user_id", metavar="USER_ID", help="whose token, such as user_abc123")
     token.set_defaults(command=_token)
 
-    check = commands.add_parser("check", help="check configuration, database and keys")
+    check = commands.add_parser("check", help="check configuration, keys, contract and database")
     check.set_defaults(command=_check)
     return parser
 

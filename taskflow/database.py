@@ -8,6 +8,7 @@ import re
 import select
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -17,8 +18,9 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from taskflow.errors import DatabaseTimeout, DatabaseUnavailable, Problem
-from taskflow.migrations import MigrationError, start_migration
+from taskflow.migrations import MigrationError, migrate
 from taskflow.settings import Settings
+from taskflow.threads import run_in_thread
 
 Row = dict[str, Any]
 Connection = AsyncConnection[Row]
@@ -73,14 +75,10 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Bring the schema up to date and fill the pool; where the database is down, go on trying in the background.
-
-        Raises MigrationError if the database is there and its schema cannot be brought up to date.
-        """
-        attempt = self._start_migration()
+        """Bring the schema up to date and fill the pool; what cannot be done yet is tried again in the background."""
+        attempt = asyncio.create_task(self._try_to_migrate())
         await asyncio.wait({attempt}, timeout=self._deadline)
-        if not attempt.done() or not self._has_migrated(attempt):
-            self._migration = asyncio.create_task(self._go_on_migrating(attempt))
+        self._migration = asyncio.create_task(self._go_on_migrating(attempt))
         await self._pool.open()
 
     async def close(self) -> None:
@@ -133,29 +131,26 @@ class Database:
             await connection.close()
             await self._pool.putconn(connection)
 
-    def _start_migration(self) -> asyncio.Future[str]:
-        return asyncio.wrap_future(start_migration(self._url, connect_timeout=self._connect_timeout))
-
-    async def _go_on_migrating(self, attempt: asyncio.Future[str]) -> None:
-        while True:
-            await asyncio.wait({attempt})
-            try:
-                if self._has_migrated(attempt):
-                    return
-            except MigrationError as error:
-                self._complain(logging.ERROR, str(error))
-            await asyncio.sleep(MIGRATION_RETRY_SECONDS)
-            attempt = self._start_migration()
-
-    def _has_migrated(self, attempt: asyncio.Future[str]) -> bool:
+    async def _try_to_migrate(self) -> bool:
         try:
-            version = attempt.result()
+            version = await asyncio.wrap_future(
+                run_in_thread(partial(migrate, self._url, connect_timeout=self._connect_timeout))
+            )
         except psycopg.OperationalError as error:
             self._complain(logging.WARNING, f"the database is not available yet, trying again: {_name_error(error)}")
-            return False
-        logger.info("the schema is up to date (version %s)", version)
-        self._migrated = True
-        return True
+        except MigrationError as error:
+            self._complain(logging.ERROR, str(error))
+        except Exception:
+            logger.exception("the schema could not be migrated")
+        else:
+            logger.info("the schema is up to date (version %s)", version)
+            self._migrated = True
+        return self._migrated
+
+    async def _go_on_migrating(self, attempt: asyncio.Task[bool]) -> None:
+        while not await attempt:
+            await asyncio.sleep(MIGRATION_RETRY_SECONDS)
+            attempt = asyncio.create_task(self._try_to_migrate())
 
     def _complain(self, level: int, complaint: str) -> None:
         # Once, and not with every try.

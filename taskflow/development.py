@@ -58,23 +58,30 @@ def make_token(settings: Settings, user_id: str) -> str:
 
 def _read_or_make_secret(path: Path) -> str:
     try:
-        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        # Written beside and linked into place: of two that start at once, one wins, and the other reads the winner's.
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        os.sync()  # or a power cut might leave the name without the text
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        if not path.exists():
+            _make_secret(path)
         secret = path.read_bytes().decode(errors="replace")
     except OSError as error:
         raise SettingsError(
             [f"TASKFLOW_STATE_DIR {path.parent} cannot be used ({error.strerror}); name one that you can write to."]
         ) from None
-    if len(secret) < MIN_SECRET_BYTES:
+    if len(secret) < MIN_SECRET_BYTES or not secret.isascii() or not secret.isprintable():
         raise SettingsError([f"The secret in {path} is damaged; delete the file, and a new one will be made."])
     return secret
+
+
+def _make_secret(path: Path) -> None:
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    # Written beside and linked into place: of two that start at once, one wins, and the other reads the winner's.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    with draft.open("w") as file:
+        file.write(secrets.token_urlsafe(48))
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut might leave the name without the text
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

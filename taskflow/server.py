@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from threading import Thread
 
 import psycopg
@@ -19,9 +21,10 @@ from uvicorn.supervisors import Multiprocess
 from taskflow.app import create_app
 from taskflow.development import make_token, provide_defaults
 from taskflow.logs import configure_logging
-from taskflow.migrations import start_migration
+from taskflow.migrations import migrate
 from taskflow.settings import Settings
-from taskflow.signals import ENDING
+from taskflow.signals import choose_ending_signals
+from taskflow.threads import run_in_thread
 
 EXAMPLE_USER = "user_abc123"
 """Who the development token is for; the contract's examples name the same user."""
@@ -30,6 +33,12 @@ BACKLOG = 2048
 
 GRACE_SECONDS = 30
 """How long requests under way may take to finish once the server has been told to stop."""
+
+WORKER_START_SECONDS = 60
+"""How long to wait for the workers before saying that they are up."""
+
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""What a terminal sends to every process in it. Workers leave it to their parent, who tells them to end."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +70,7 @@ def run_server(settings: Settings) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         if several:
-            _announce(complete, listener)
-            _Supervisor(config, [listener]).run()
+            _Supervisor(config, complete, listener).run()
         else:
             _Server(config, complete, listener).run([listener])
 
@@ -84,9 +92,9 @@ def _follow_parent() -> None:
 def _migrate_first(settings: Settings) -> None:
     """Bring the schema up to date once, before the workers start; where the database is down they will see to it."""
     try:
-        start_migration(settings.dsn, connect_timeout=math.ceil(settings.database_timeout)).result(
-            timeout=settings.database_timeout
-        )
+        connect_timeout = math.ceil(settings.database_timeout)
+        attempt = run_in_thread(partial(migrate, settings.dsn, connect_timeout=connect_timeout))
+        attempt.result(timeout=settings.database_timeout)
     except (psycopg.OperationalError, TimeoutError):
         logger.warning("the database is not available, starting without it: `taskflow check` says why")
 
@@ -106,7 +114,7 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         with super().capture_signals():
-            previous = {number: signal.signal(number, self.handle_exit) for number in ENDING}
+            previous = {number: signal.signal(number, self.handle_exit) for number in choose_ending_signals()}
             try:
                 yield
             finally:
@@ -115,9 +123,34 @@ class _Server(uvicorn.Server):
 
 
 class _Supervisor(Multiprocess):
-    """uvicorn's supervisor of workers, which ends when its terminal is closed: by itself it would restart them."""
+    """uvicorn's supervisor of workers, which says when they are up, and ends when its terminal is closed."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, listener: socket.socket) -> None:
+        ending = choose_ending_signals()
+        super().__init__(config, [listener])
+        if signal.SIGHUP not in ending:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._settings = settings
+        self._listener = listener
+
+    def init_processes(self) -> None:
+        # What is blocked when a process is started is blocked in it from its first moment; here it only waits.
+        # The tracker is started first, since that would unblock them.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINAL)
+        super().init_processes()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINAL)
+        deadline = time.monotonic() + WORKER_START_SECONDS
+        if all(process.wait_until_ready(deadline - time.monotonic()) for process in self.processes):
+            _announce(self._settings, self._listener)
+
+    def keep_subprocess_alive(self) -> None:
+        # Not while there is a signal to be obeyed: it may be the end.
+        if not self.signal_queue:
+            super().keep_subprocess_alive()
 
     def handle_hup(self) -> None:
+        # By itself uvicorn would restart the workers.
         self.handle_term()
 
 

@@ -1,5 +1,6 @@
 """How processes end: by whatever signal, soon, with the right code, and leaving nothing behind."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ def test_a_signal_ends_the_server_and_its_workers(workers: str, number: signal.S
     """Exit code 0, and no process is left."""
     environment = make_environment(**PRODUCTION, DATABASE_URL=database_url)
     with run_server(environment, "--workers", workers) as server:
-        assert httpx.get(server.url + BOB.tasks, headers=BOB.headers).json() == []
+        assert httpx.get(server.url + BOB.tasks, headers=BOB.headers, timeout=START_SECONDS).json() == []
         folder = server.log.parent
         if workers == "2":
             wait_for(lambda: server.read_log().count("Application startup complete") == 2, START_SECONDS)
@@ -110,7 +111,47 @@ def test_a_database_that_lets_us_in_and_then_says_nothing_holds_nothing_up(worke
     with run_silent_database() as url:
         environment = make_environment(**PRODUCTION, DATABASE_URL=url, DATABASE_TIMEOUT="1")
         with run_server(environment, "--workers", workers) as server:
-            assert httpx.get(server.url + "/docs").status_code == 200
-            assert httpx.get(server.url + BOB.tasks, headers=BOB.headers).status_code == 503
+            assert httpx.get(server.url + "/docs", timeout=START_SECONDS).status_code == 200
+            assert httpx.get(server.url + BOB.tasks, headers=BOB.headers, timeout=START_SECONDS).status_code == 503
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(STOP_SECONDS) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_terminal_that_signals_every_process_is_obeyed_once(number: signal.Signals, database_url: str) -> None:
+    """Ctrl-C reaches the workers too; they leave it to their parent, even while they are starting."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "taskflow", "serve", "--port", "0", "--workers", "2"],
+                env=make_environment(**PRODUCTION, DATABASE_URL=database_url),
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            wait_for(lambda: len(find_processes(Path(folder))) >= 3, START_SECONDS)
+            os.killpg(process.pid, number)
+            assert process.wait(STOP_SECONDS) == 0
+            wait_for(lambda: find_processes(Path(folder)) == [], STOP_SECONDS)
+            assert "Traceback" not in log.read_text()
+        finally:
+            stop_process(process)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_under_nohup_outlives_its_terminal(workers: str, database_url: str) -> None:
+    """Nohup says so by ignoring the signal for its child."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        environment = make_environment(**PRODUCTION, DATABASE_URL=database_url)
+        with run_server(environment, "--workers", workers) as server:
+            server.process.send_signal(signal.SIGHUP)
+            for _ in range(3):
+                answer = httpx.get(server.url + BOB.tasks, headers=BOB.headers, timeout=START_SECONDS)
+                assert answer.json() == []
+            assert server.process.poll() is None
+    finally:
+        signal.signal(signal.SIGHUP, previous)

@@ -15,12 +15,12 @@ MAX_LINES = 350
 IMPORTS = {
     "__main__": {"cli"},
     "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings", "signals"},
-    "checks": {"app", "contract", "development", "embedded", "migrations", "settings"},
-    "server": {"app", "development", "logs", "migrations", "settings", "signals"},
+    "checks": {"app", "contract", "development", "embedded", "migrations", "settings", "threads"},
+    "server": {"app", "development", "logs", "migrations", "settings", "signals", "threads"},
     "app": {"auth", "contract", "cors", "database", "errors", "logs", "settings", "tasks"},
     "tasks": {"database", "errors", "statements"},
     "auth": {"errors", "settings"},
-    "database": {"errors", "migrations", "settings"},
+    "database": {"errors", "migrations", "settings", "threads"},
     "contract": {"errors"},
     "cors": {"errors"},
     "logs": {"settings"},
@@ -32,6 +32,7 @@ IMPORTS = {
     "models": set(),
     "settings": set(),
     "signals": set(),
+    "threads": set(),
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -125,6 +125,28 @@ def test_a_table_without_defaults_is_given_them(make_database: MakeDatabase) -> 
     assert query(url, "SELECT is_completed, created_at = updated_at FROM tasks") == [(False, True)]
 
 
+def test_rows_without_a_value_are_given_one(make_database: MakeDatabase) -> None:
+    """The contract promises every member of a task, in old rows too."""
+    url = make_database()
+    query(url, SPECIFIED_SCHEMA.replace("NOT NULL DEFAULT FALSE", "").replace("NOT NULL DEFAULT NOW()", ""))
+    query(url, "INSERT INTO tasks (user_id, title) VALUES ('alice', 'Old')")
+    migrate(url)
+    assert query(url, "SELECT is_completed, created_at <= now(), updated_at <= now() FROM tasks") == [
+        (False, True, True)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["bigint PRIMARY KEY", "uuid PRIMARY KEY DEFAULT gen_random_uuid()"])
+def test_ids_that_are_not_given_numbers_are_not_adopted(kind: str, make_database: MakeDatabase) -> None:
+    """The first task would fail, or have an id that the contract does not allow."""
+    url = make_database()
+    query(url, SPECIFIED_SCHEMA.replace("SERIAL PRIMARY KEY", kind))
+    schema = read_schema(url)
+    with pytest.raises(MigrationError, match="its id is not a number that the database gives"):
+        migrate(url)
+    assert read_schema(url) == schema
+
+
 def test_times_without_a_zone_are_not_adopted(make_database: MakeDatabase) -> None:
     """Nobody knows which moments they mean."""
     url = make_database()

@@ -1,5 +1,6 @@
 """Where the contract lies, and what it says."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def parse_contract(source: bytes) -> Document:
         raise ContractError(" ".join(str(error).split())) from None
     if not isinstance(document, dict):
         raise ContractError("it is not an OpenAPI document")
-    _check_references(document, document)
+    _check_nodes(document, document, "")
     return document
 
 
@@ -42,24 +43,39 @@ def describe_violation(error: InvalidSpecification) -> str:
         error = max(causes, key=lambda cause: len(cause.absolute_path))
     place = "/".join(str(key) for key in error.absolute_path) or "the document"
     if error.validator == "additionalProperties":
-        unknown = ", ".join(key for key in error.instance if key not in error.schema["properties"])
-        return f"{place}: OpenAPI knows no {unknown} here"
+        patterns = error.schema.get("patternProperties", {})
+        known = error.schema.get("properties", {}).keys()
+        unknown = [key for key in error.instance if key not in known and not any(re.search(p, key) for p in patterns)]
+        return f"{place}: OpenAPI knows no {', '.join(unknown)} here"
     return f"{place}: {error.message}"
 
 
-def _check_references(node: object, document: Document) -> None:
-    """Raise ContractError for a reference that leads out of the document, or nowhere."""
+def _check_nodes(node: object, document: Document, place: str) -> None:
+    """Look for what YAML lets one write and JSON does not, and for references that lead out of the document or nowhere.
+
+    Raises ContractError, which names the place.
+    """
     if isinstance(node, dict):
-        reference = node.get("$ref", "#/")
-        if not reference.startswith("#/"):
-            raise ContractError(f"the reference {reference} leads out of the contract")
-        target: Any = document
-        for key in filter(None, reference.removeprefix("#/").split("/")):
-            if not isinstance(target, dict) or key not in target:
-                raise ContractError(f"the reference {reference} leads nowhere")
-            target = target[key]
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        _check_references(child, document)
+        for key, child in node.items():
+            if not isinstance(key, str):
+                raise ContractError(f"the key {key} in {place or 'the document'} must be text, in quotes")
+            _check_nodes(child, document, f"{place}/{key}".removeprefix("/"))
+        if "$ref" in node:
+            _check_reference(node["$ref"], document, place)
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            _check_nodes(child, document, f"{place}/{index}")
+
+
+def _check_reference(reference: object, document: Document, place: str) -> None:
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        raise ContractError(f"{place}: the reference {reference} leads out of the contract")
+    target: object = document
+    for key in reference.removeprefix("#/").split("/"):
+        # Connexion follows references through mappings alone, and does not decode ~1.
+        if not isinstance(target, dict) or key not in target:
+            raise ContractError(f"{place}: the reference {reference} leads nowhere")
+        target = target[key]
 
 
 def list_methods(document: Document) -> list[str]:

@@ -1,7 +1,5 @@
 """Brings a database's schema up to date, safely also when many processes start at once."""
 
-from concurrent.futures import Future
-from threading import Thread
 from typing import Any
 
 import psycopg
@@ -51,23 +49,6 @@ def migrate(url: str, *, connect_timeout: int = 10) -> str:
     except CommandError as error:
         raise MigrationError(f"The schema could not be migrated: {error}.") from error
     return str(ScriptDirectory.from_config(config).get_current_head())
-
-
-def start_migration(url: str, *, connect_timeout: int) -> Future[str]:
-    """Run `migrate` in a thread of its own, and give what will be its outcome.
-
-    The thread does not keep the process from ending: a database that lets us in and then says nothing would.
-    """
-    outcome: Future[str] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(migrate(url, connect_timeout=connect_timeout))
-        except BaseException as error:  # noqa: BLE001  whatever it is, it is the caller's
-            outcome.set_exception(error)
-
-    Thread(target=run, name="migration", daemon=True).start()
-    return outcome
 
 
 def read_versions(connection: psycopg.Connection) -> tuple[str | None, str]:

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import SecretStr
 
 from taskflow import app as wiring
 from taskflow.app import create_app
 from taskflow.contract.loading import ContractError
-from taskflow.settings import Settings
 from tests.support.cast import SECRET
 from tests.support.contract import CONTRACT
 from tests.support.server import REPOSITORY, make_environment
+from tests.support.settings import make_settings
 
 Document = dict[str, Any]
 
@@ -26,7 +25,7 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 def create_with(monkeypatch: pytest.MonkeyPatch, contract: bytes) -> None:
     monkeypatch.setattr(wiring, "read_contract", lambda: contract)
-    create_app(Settings(database_url=SecretStr(NOWHERE), better_auth_secret=SecretStr(SECRET)))
+    create_app(make_settings(NOWHERE))
 
 
 def add_format(document: Document) -> None:
@@ -67,6 +66,31 @@ def refer_to_a_file(document: Document) -> None:
     document["components"]["links"]["GetTask"] = {"$ref": "links.yaml#/GetTask"}
 
 
+def write_statuses_as_numbers(document: Document) -> None:
+    operation = document["paths"]["/api/{user_id}/tasks"]["get"]
+    operation["responses"] = {int(status): response for status, response in operation["responses"].items()}
+
+
+def name_a_status_otherwise(document: Document) -> None:
+    document["paths"]["/api/{user_id}/tasks"]["get"]["responses"]["fine"] = {"description": "Fine."}
+
+
+def drop_operation_id(document: Document) -> None:
+    del document["paths"]["/api/{user_id}/tasks"]["get"]["operationId"]
+
+
+def empty_a_path(document: Document) -> None:
+    document["paths"]["/api/{user_id}/tasks"] = None
+
+
+def secure_with_nothing(document: Document) -> None:
+    document["security"] = [{"unknownAuth": []}]
+
+
+def write_version_as_number(document: Document) -> None:
+    document["openapi"] = 3.0
+
+
 def drop_paths(document: Document) -> None:
     del document["paths"]
 
@@ -91,22 +115,37 @@ def use_version_3_1(document: Document) -> None:
             write_number_as_text,
             "components/schemas/CreateTaskDTO/properties/title/maxLength: 'two hundred' is not of type 'integer'",
         ),
-        (refer_to_nothing, "the reference #/components/links/Nothing leads nowhere"),
-        (refer_to_a_file, "the reference links.yaml#/GetTask leads out of the contract"),
+        (refer_to_nothing, "components/links/GetTask: the reference #/components/links/Nothing leads nowhere"),
+        (refer_to_a_file, "components/links/GetTask: the reference links.yaml#/GetTask leads out of the contract"),
+        (
+            write_statuses_as_numbers,
+            "the key 200 in paths//api/{user_id}/tasks/get/responses must be text, in quotes",
+        ),
+        (
+            name_a_status_otherwise,
+            "paths//api/{user_id}/tasks/get/responses: OpenAPI knows no fine here",
+        ),
+        (drop_operation_id, None),
+        (empty_a_path, None),
+        (secure_with_nothing, None),
+        (write_version_as_number, None),
         (drop_paths, "the document: 'paths' is a required property"),
         (use_version_3_1, "openapi: '3.1.0' does not match '^3\\\\.0\\\\.\\\\d(-.+)?$'"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_what_cannot_be_kept_is_named(
-    change: Callable[[Document], None], reason: str, monkeypatch: pytest.MonkeyPatch
+    change: Callable[[Document], None], reason: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rule that nobody enforces and an operation that nobody handles are refused alike."""
     document = yaml.safe_load(CONTRACT.read_bytes())
     change(document)
     with pytest.raises(ContractError) as caught:
         create_with(monkeypatch, yaml.safe_dump(document).encode())
-    assert str(caught.value) == reason
+    # Where Connexion trips over it, the words are its own.
+    assert str(caught.value) == reason or (
+        reason is None and str(caught.value).startswith("Connexion cannot read it (")
+    )
 
 
 def test_a_file_that_is_not_yaml_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
