@@ -10,6 +10,7 @@ from taskflow.checks import Result, run_checks
 from taskflow.embedded import installation
 from taskflow.settings import Settings
 from tests.support.cast import SECRET
+from tests.support.silence import run_silent_database
 
 NOWHERE = "postgresql://owner@127.0.0.1:9/tasks"
 
@@ -57,3 +58,11 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         KEYS,
         Result("database", passed=False, finding=finding),
     ]
+
+
+def test_a_database_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets us in, so the time to connect is no bound."""
+    monkeypatch.setattr(checks, "ANSWER_TIMEOUT_SECONDS", 1)
+    with run_silent_database() as url:
+        *_, result = run_checks(make_settings(tmp_path, SECRET, url))
+    assert result == Result("database", passed=False, finding="it did not answer in 1 s")

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -16,9 +16,11 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
+from taskflow import database as database_module
 from taskflow.database import Database, Row
 from taskflow.embedded import run_postgres
-from taskflow.errors import DatabaseTimeout
+from taskflow.errors import DatabaseTimeout, DatabaseUnavailable
+from taskflow.migrations import migrate
 from taskflow.statements import LIST_TASKS
 from tests.conftest import MakeDatabase, make_url
 from tests.support.cast import ALICE, BOB, SECRET
@@ -169,6 +171,38 @@ def test_a_schema_that_cannot_be_migrated_later_is_named_once(
             assert server.read_log().count("The schema could not be migrated: ") == 1
         finally:
             admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(later)))
+
+
+def test_a_migration_that_fails_for_a_reason_of_ours_is_traced_and_tried_again(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it is, it must not end the tries in silence."""
+    attempts: list[str] = []
+
+    def fail_once(url: str, *, connect_timeout: int) -> str:
+        attempts.append(url)
+        if len(attempts) == 1:
+            raise RuntimeError("a defect")
+        return migrate(url, connect_timeout=connect_timeout)
+
+    monkeypatch.setattr(database_module, "migrate", fail_once)
+
+    async def list_tasks() -> list[Row]:
+        database = Database(make_settings(make_database()))
+        await database.open()
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    with suppress(DatabaseUnavailable):
+                        return await database.fetch_all(LIST_TASKS, {"user_id": ALICE.id})
+                    await asyncio.sleep(0.05)
+        finally:
+            await database.close()
+
+    assert asyncio.run(list_tasks()) == []
+    assert len(attempts) == 2
+    traced = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert traced == ["a defect"]
 
 
 def _count_rollbacks(admin: psycopg.Connection, database: str) -> int:
