@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --cache-dir .venv/pip-cache --constraint constraints.txt --editable
 
-.PHONY: serve test clean
+.PHONY: serve test bench clean
 
 serve: .venv/serve-is-set-up
 	@exec $(BIN)/taskflow serve
@@ -14,6 +14,10 @@ test: .venv/test-is-set-up
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+# Needs wrk and Node.js 20; some ten minutes.
+bench: .venv/test-is-set-up
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clean:
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
