@@ -1,10 +1,8 @@
 """The only wiring: settings in, an ASGI application out."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import cast
 
 from connexion import ConnexionMiddleware
 from connexion.exceptions import InvalidSpecification, ResolverError
@@ -12,15 +10,14 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
 from inflection import underscore
-from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from taskflow import tasks
 from taskflow.auth import TokenVerifier
+from taskflow.boundary import ErrorBoundary, answer_defect
 from taskflow.contract.documents import make_document_router
 from taskflow.contract.enforcement import ContractEnforcement
 from taskflow.contract.loading import (
@@ -35,11 +32,8 @@ from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
 from taskflow.database import Database
-from taskflow.errors import MethodNotAllowed, PathNotFound, Problem, render_problem
-from taskflow.logs import RequestLog, note_reason, note_user
+from taskflow.logs import RequestLog, note_user
 from taskflow.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -72,7 +66,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
             partial(ServerErrorMiddleware, handler=_answer_defect),
             RequestLog,
             partial(Cors, origins=settings.cors_origins, methods=list_methods(document)),
-            partial(ExceptionMiddleware, handlers=_EXCEPTION_HANDLERS),
+            ErrorBoundary,
             ContractRouting,
             SecurityMiddleware,
             partial(ContractEnforcement, max_body_bytes=settings.max_body_bytes),
@@ -88,7 +82,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
     return stack
 
 
-def _resolve_handler(database: Database, operation_id: str) -> Callable[..., Awaitable[Response]]:
+def _resolve_handler(database: Database, operation_id: str) -> Callable[..., Awaitable[ASGIApp]]:
     """Find the handler of an operationId: listTasks is taskflow.tasks.list_tasks."""
     return partial(getattr(tasks, underscore(operation_id)), database=database)
 
@@ -102,37 +96,5 @@ async def _run_with(database: Database, _app: ConnexionMiddleware) -> AsyncItera
         await database.close()
 
 
-async def _answer_problem(_request: Request, error: Exception) -> Response:
-    problem = cast("Problem", error)
-    if problem.reason is not None:
-        note_reason(problem.reason)
-    return render_problem(problem)
-
-
-async def _answer_no_path(_request: Request, _error: Exception) -> Response:
-    return render_problem(PathNotFound())
-
-
-async def _answer_no_method(_request: Request, error: Exception) -> Response:
-    headers = getattr(error, "headers", None) or {}
-    return render_problem(MethodNotAllowed(headers.get("Allow", "").split(", ")))
-
-
 async def _answer_defect(_request: Request, error: Exception) -> Response:
-    logger.error("unexpected error", exc_info=error)
-    return render_problem(Problem())
-
-
-async def _answer_nobody(_request: Request, _gone: Exception) -> Response:
-    # Seen by the log alone; the number is nginx's for a client that has gone.
-    return Response(status_code=499)
-
-
-_EXCEPTION_HANDLERS = {
-    404: _answer_no_path,
-    405: _answer_no_method,
-    Problem: _answer_problem,
-    ClientDisconnect: _answer_nobody,
-    HTTPException: _answer_defect,
-    Exception: _answer_defect,
-}
+    return answer_defect(error)

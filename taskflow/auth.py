@@ -2,6 +2,8 @@
 
 import logging
 import time
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -25,6 +27,7 @@ class TokenVerifier:
         # Prepared once: given the bare secret, PyJWT looks on every call whether it might be a certificate.
         self._key = PyJWK.from_dict({"kty": "oct", "alg": "HS256", "k": base64url_encode(secret).decode()})
         self._max_bytes = settings.max_token_bytes
+        self._verified = VerifiedTokens(settings.token_cache_size)
         self._claims: dict[str, Any] = {
             "issuer": settings.jwt_issuer or None,
             "audience": settings.jwt_audience or None,
@@ -46,8 +49,18 @@ class TokenVerifier:
         """
         if len(token) > self._max_bytes:
             raise TokenInvalid("longer than MAX_TOKEN_BYTES")
+        known = self._verified.find(token)
+        if known is None:
+            claims = self._verify(token)
+            known = VerifiedToken(_read_subject(claims), int(claims["exp"]))
+            self._verified.add(token, known)
+        elif known.expiry <= time.time():
+            raise TokenExpired
+        return known.user
+
+    def _verify(self, token: str) -> dict[str, Any]:
         try:
-            claims = jwt.decode(token, self._key, algorithms=["HS256"], **self._claims)
+            claims: dict[str, Any] = jwt.decode(token, self._key, algorithms=["HS256"], **self._claims)
         except jwt.ExpiredSignatureError:
             raise TokenExpired from None
         except jwt.InvalidSignatureError:
@@ -64,7 +77,42 @@ class TokenVerifier:
             # Its message can quote the token.
             raise TokenInvalid(type(error).__name__) from None
         _check_times(claims)
-        return _read_subject(claims)
+        return claims
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """What remains to be known of a token whose signature and claims were right.
+
+    `expiry` is in seconds since the epoch. A token that is good now does not become bad before: its key is fixed, and
+    the start of its life has come.
+    """
+
+    user: str
+    expiry: int
+
+
+class VerifiedTokens:
+    """The tokens verified last, at most `size` of them. Only their digests are kept."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._tokens: dict[bytes, VerifiedToken] = {}
+
+    def find(self, token: str) -> VerifiedToken | None:
+        return self._tokens.get(_digest(token))
+
+    def add(self, token: str, verified: VerifiedToken) -> None:
+        if self._size == 0:
+            return
+        if len(self._tokens) >= self._size:
+            # The one that has been here longest. Its user pays one verification if it comes again.
+            del self._tokens[next(iter(self._tokens))]
+        self._tokens[_digest(token)] = verified
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()
 
 
 def _check_times(claims: dict[str, Any]) -> None:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskflow.errors import PreflightRefused, render_problem
 
 MAX_AGE_SECONDS = 600
 """How long a browser remembers a preflight's answer; more than two hours is more than any browser does."""
+
+_OTHERS = [(b"vary", b"Origin")]
+"""What an answer to a page of another origin, or to no page, says: that its headers depend on the origin."""
 
 
 class Cors(CORSMiddleware):
@@ -27,6 +30,21 @@ class Cors(CORSMiddleware):
             expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
             max_age=MAX_AGE_SECONDS,
         )
+        same = [(name.lower().encode(), value.encode()) for name, value in self.simple_headers.items()]
+        self._added = {
+            origin: [*same, (b"access-control-allow-origin", origin.encode()), *_OTHERS] for origin in origins
+        }
+
+    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+        # As Starlette would, but with what is always the same worked out beforehand.
+        added = self._added.get(request_headers.get("Origin", ""), _OTHERS)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     jwt_issuer: CommaSeparated = ()
     jwt_audience: CommaSeparated = ()
     max_token_bytes: int = Field(default=16_384, ge=1024, le=1_048_576)
+    token_cache_size: int = Field(default=10_000, ge=0, le=1_000_000)
 
     cors_origins: CommaSeparated = ("http://localhost:3000",)
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)

@@ -1,70 +1,73 @@
 """The five operations. The contract is their documentation; each is named by its operationId."""
 
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-from starlette.responses import Response
-
 from taskflow import statements
-from taskflow.database import Database, Row
+from taskflow.answers import Answer, StreamedAnswer
+from taskflow.database import Database
 from taskflow.errors import NotYourTask, Problem, TaskNotFound
 
 
-async def list_tasks(database: Database, user_id: str) -> Response:
-    rows = await database.fetch_all(statements.LIST_TASKS, {"user_id": user_id})
-    return _answer([_represent_task(row) for row in rows])
+async def list_tasks(database: Database, user_id: str) -> Answer | StreamedAnswer:
+    page, last = await _read_page(database, user_id, after=0)
+    if last is None:
+        return Answer(b"[%b]" % page)
+    return StreamedAnswer(_write_list(database, user_id, page, last))
 
 
-async def create_task(database: Database, user_id: str, body: dict[str, Any]) -> Response:
+async def create_task(database: Database, user_id: str, body: dict[str, Any]) -> Answer:
     task = {"user_id": user_id, "title": body["title"], "description": body.get("description")}
-    (row,) = await database.fetch_all(statements.INSERT_TASK, task)
-    location = f"/api/{quote(user_id, safe='')}/tasks/{row['id']}"
-    return _answer(_represent_task(row), status=201, headers={"Location": location})
+    ((task_id, created),) = await database.fetch_all(statements.INSERT_TASK, task)
+    location = b"/api/%b/tasks/%b" % (quote(user_id, safe="").encode(), task_id or b"")
+    return Answer(created, status=201, location=location)
 
 
-async def get_task(database: Database, user_id: str, task_id: int) -> Response:
+async def get_task(database: Database, user_id: str, task_id: int) -> Answer:
     row = await database.fetch_one(statements.SELECT_TASK, {"user_id": user_id, "task_id": task_id})
     if row is None:
         raise await _explain_absence(database, user_id, task_id)
-    return _answer(_represent_task(row))
+    return Answer(row[0])
 
 
-async def update_task(database: Database, user_id: str, task_id: int, body: dict[str, Any]) -> Response:
+async def update_task(database: Database, user_id: str, task_id: int, body: dict[str, Any]) -> Answer:
     if not body:
         return await get_task(database, user_id, task_id)
     statement = statements.UPDATE_TASK[frozenset(body)]
     row = await database.fetch_one(statement, {"user_id": user_id, "task_id": task_id, **body})
     if row is None:
         raise await _explain_absence(database, user_id, task_id)
-    return _answer(_represent_task(row))
+    return Answer(row[0])
 
 
-async def delete_task(database: Database, user_id: str, task_id: int) -> Response:
+async def delete_task(database: Database, user_id: str, task_id: int) -> Answer:
     row = await database.fetch_one(statements.DELETE_TASK, {"user_id": user_id, "task_id": task_id})
     if row is None:
         raise await _explain_absence(database, user_id, task_id)
-    return Response(status_code=204)
+    return Answer(None, status=204)
 
 
 async def _explain_absence(database: Database, user_id: str, task_id: int) -> Problem:
     """Tell a task of somebody else from no task, once a statement has found none of this user's."""
     row = await database.fetch_one(statements.FIND_OWNER, {"task_id": task_id})
-    return TaskNotFound() if row is None or row["user_id"] == user_id else NotYourTask()
+    return TaskNotFound() if row is None or row[0] == user_id.encode() else NotYourTask()
 
 
-def _represent_task(row: Row) -> Row:
-    row["created_at"] = _to_utc(row["created_at"])
-    row["updated_at"] = _to_utc(row["updated_at"])
-    return row
+async def _read_page(database: Database, user_id: str, *, after: int) -> tuple[bytes, int | None]:
+    """Give a part of a list as JSON without its brackets, and the last id in it unless it is the end of the list."""
+    ((count, last, page),) = await database.fetch_all(statements.LIST_TASKS, {"user_id": user_id, "after": after})
+    if page is None or last is None:
+        return b"", None
+    is_full = count == b"%d" % statements.PAGE_ROWS or len(page) >= statements.PAGE_BYTES
+    return page, int(last) if is_full else None
 
 
-def _to_utc(moment: datetime) -> datetime:
-    # psycopg gives times in the session's time zone, which a pooler or the role may have set to anything.
-    return moment.astimezone(UTC)
-
-
-def _answer(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_UTC_Z)
-    return Response(body, status, headers, media_type="application/json")
+async def _write_list(database: Database, user_id: str, page: bytes, last: int | None) -> AsyncIterator[bytes]:
+    # Between two pages no connection is held: a client that reads slowly costs one page of memory and nothing else.
+    yield b"[" + page
+    while last is not None:
+        page, last = await _read_page(database, user_id, after=last)
+        if page:
+            yield b"," + page
+    yield b"]"

@@ -16,8 +16,7 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from taskflow import database as database_module
-from taskflow.database import Database, Row
+from taskflow.database import Database, Row, Statement, schema
 from taskflow.embedded import run_postgres
 from taskflow.errors import DatabaseTimeout, DatabaseUnavailable
 from taskflow.migrations import migrate
@@ -34,6 +33,10 @@ from tests.support.waiting import wait_for
 DEADLINE = 0.5
 UNAVAILABLE = expect_problem(503, "The database is temporarily unavailable, please retry.")
 TIMED_OUT = expect_problem(503, "The database did not answer in time, please retry.")
+
+SELECT_BACKEND = Statement(b"backend", b"SELECT pg_backend_pid()")
+SELECT_PREPARED = Statement(b"prepared", b"SELECT name FROM pg_prepared_statements WHERE name <> 'prepared'")
+SLEEP = Statement(b"sleep", b"SELECT pg_sleep(5)")
 
 StartServer = Callable[..., AbstractContextManager[Server]]
 
@@ -130,7 +133,7 @@ def test_a_frozen_backend_is_cut_off(new_state_folder: Path, start_server: Start
         psycopg.connect(url) as admin,
     ):
         task = create_task(client, ALICE)
-        row = admin.execute("SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT INTO tasks%'").fetchone()
+        row = admin.execute("SELECT pid FROM pg_stat_activity WHERE query LIKE 'WITH task AS%'").fetchone()
         assert row is not None
         os.kill(row[0], signal.SIGSTOP)
         try:
@@ -185,7 +188,7 @@ def test_a_migration_that_fails_for_a_reason_of_ours_is_traced_and_tried_again(
             raise RuntimeError("a defect")
         return migrate(url, connect_timeout=connect_timeout)
 
-    monkeypatch.setattr(database_module, "migrate", fail_once)
+    monkeypatch.setattr(schema, "migrate", fail_once)
 
     async def list_tasks() -> list[Row]:
         database = Database(make_settings(make_database()))
@@ -194,12 +197,12 @@ def test_a_migration_that_fails_for_a_reason_of_ours_is_traced_and_tried_again(
             async with asyncio.timeout(10):
                 while True:
                     with suppress(DatabaseUnavailable):
-                        return await database.fetch_all(LIST_TASKS, {"user_id": ALICE.id})
+                        return await database.fetch_all(LIST_TASKS, {"user_id": ALICE.id, "after": 0})
                     await asyncio.sleep(0.05)
         finally:
             await database.close()
 
-    assert asyncio.run(list_tasks()) == []
+    assert asyncio.run(list_tasks()) == [(b"0", None, None)]
     assert len(attempts) == 2
     traced = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
     assert traced == ["a defect"]
@@ -242,10 +245,10 @@ def test_a_connection_whose_statement_was_told_to_stop_is_not_used_again(make_da
         database = Database(settings)
         await database.open()
         try:
-            before = await database.fetch_all("SELECT pg_backend_pid() AS id", {})
+            before = await database.fetch_all(SELECT_BACKEND, {})
             with pytest.raises(DatabaseTimeout):
-                await database.fetch_all("SELECT pg_sleep(5)", {})
-            return before, await database.fetch_all("SELECT pg_backend_pid() AS id", {})
+                await database.fetch_all(SLEEP, {})
+            return before, await database.fetch_all(SELECT_BACKEND, {})
         finally:
             await database.close()
 
@@ -278,8 +281,8 @@ def test_statements_are_prepared_except_behind_a_pooler(host: str, prepared: boo
         await database.open()
         try:
             for _ in range(10):
-                await database.fetch_all(LIST_TASKS, {"user_id": ALICE.id})
-            return await database.fetch_all("SELECT name FROM pg_prepared_statements", {})
+                await database.fetch_all(LIST_TASKS, {"user_id": ALICE.id, "after": 0})
+            return await database.fetch_all(SELECT_PREPARED, {})
         finally:
             await database.close()
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from taskflow.contract.body import BodyRule
@@ -19,7 +18,8 @@ from taskflow.contract.loading import ContractError
 from taskflow.contract.schema import compile_schema
 from taskflow.errors import FieldError, Unprocessable
 
-Handler = Callable[..., Awaitable[Response]]
+Handler = Callable[..., Awaitable[ASGIApp]]
+"""Gives an answer, which is an ASGI application of its own."""
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 """JSON's spelling of an integer: int() alone takes `+1`, `1_000` and other scripts' digits."""

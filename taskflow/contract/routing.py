@@ -1,89 +1,101 @@
-"""Connexion's routing, with paths taken exactly as the contract writes them.
+"""From a path and a method to an operation, with paths taken exactly as the contract writes them.
 
-Connexion makes a path parameter of type integer part of the match, so that a wrong one would be a 404 before the token
-was looked at; here any segment matches and its schema is judged later. One route stands for all methods of a path, so
-that `Allow` is complete.
+Connexion's own routing makes a path parameter of type integer part of the match, so that a wrong one would be a 404
+before the token was looked at; here any segment matches and its schema is judged later. Its router also asks each route
+in turn on every request; here one expression a path is compiled at start.
 """
 
+import re
 from typing import Any
 from urllib.parse import quote, unquote
 
-from connexion.middleware.routing import RoutingAPI, RoutingMiddleware, RoutingOperation
+from connexion.middleware.abstract import ROUTING_CONTEXT, AbstractRoutingAPI, SpecMiddleware
 from connexion.operations import AbstractOperation
 from connexion.spec import Specification
-from starlette.convertors import Convertor, register_url_convertor
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-
-class _Segment(Convertor[str]):
-    """One segment of a path, whatever is in it, as `_normalise_path` left it."""
-
-    regex = "[^/]+"
-
-    def convert(self, value: str) -> str:
-        return unquote(value)
+from taskflow.errors import MethodNotAllowed
 
 
 class _PathItem:
-    """The operations of one path, by method."""
+    """One path of the contract, and the operations on it by method."""
 
-    def __init__(self) -> None:
-        self.operations: dict[str, RoutingOperation] = {}
+    def __init__(self, path: str) -> None:
+        # The names of parameters stand in braces; everything else is matched as it is written.
+        parts = re.split(r"\{([^}]+)\}", path)
+        self.pattern = re.compile(
+            "".join(
+                f"(?P<{part}>[^/]+)" if index % 2 else re.escape(quote(part, safe="/"))
+                for index, part in enumerate(parts)
+            )
+        )
+        self.operations: dict[str, str] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        await self.operations[method](scope, receive, send)
 
+class _RoutingAPI(AbstractRoutingAPI):  # type: ignore[misc]  # Connexion ships no types
+    """What Connexion finds in the contract, as a table of paths."""
 
-class _RoutingAPI(RoutingAPI):  # type: ignore[misc]  # Connexion ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Connexion's own arguments
-        self._path_items: dict[str, tuple[_PathItem, Route]] = {}
+        self.path_items: dict[str, _PathItem] = {}
         super().__init__(*args, **kwargs)
-        self.router.redirect_slashes = False
+
+    def make_operation(self, operation: AbstractOperation) -> str:
+        return str(operation.operation_id)
 
     @staticmethod
     def _framework_path_and_name(_operation: AbstractOperation, path: str) -> tuple[str, str]:
-        return path.replace("}", ":segment}"), path
+        return path, path
 
-    def _add_operation_internal(
-        self, method: str, path: str, operation: RoutingOperation, name: str | None = None
-    ) -> None:
-        if path not in self._path_items:
-            item = _PathItem()
-            route = Route(path, item, methods=[method], name=name)
-            self._path_items[path] = item, route
-            self.router.routes.append(route)
-        item, route = self._path_items[path]
-        item.operations[method.upper()] = operation
-        route.methods = (route.methods or set()) | ({"GET", "HEAD"} if method == "get" else {method.upper()})
+    def _add_operation_internal(self, method: str, path: str, operation: str, name: str | None = None) -> None:
+        del name
+        operations = self.path_items.setdefault(path, _PathItem(f"{self.base_path}{path}")).operations
+        operations[method.upper()] = operation
+        if method == "get":
+            operations["HEAD"] = operation
 
 
-class ContractRouting(RoutingMiddleware):  # type: ignore[misc]  # Connexion ships no types
+class ContractRouting(SpecMiddleware):  # type: ignore[misc]  # Connexion ships no types
     """Finds the operation of a request; a slash at the end of its path is passed over.
 
-    Raises Starlette's HTTPException: 404 for another path, 405 for another method.
+    A path that is not in the contract is left to the next app. Raises MethodNotAllowed.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        super().__init__(app)
-        register_url_convertor("segment", _Segment())
-        self.router.redirect_slashes = False
+        self.app = app
+        self._path_items: list[tuple[str, _PathItem]] = []
 
     def add_api(self, specification: Specification, base_path: str | None = None, **kwargs: Any) -> None:  # noqa: ANN401
-        api = _RoutingAPI(specification, base_path=base_path, next_app=self.app, **kwargs)
-        self.router.mount(api.base_path, app=api.router)
+        api = _RoutingAPI(specification, base_path=base_path, **kwargs)
+        self._path_items += [(api.base_path, item) for item in api.path_items.values()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path: str = scope["path"]
-            raw_path: bytes = scope.get("raw_path") or b""
-            if b"%" in raw_path:
-                path = _normalise_path(raw_path)
-            if len(path) > 1 and path.endswith("/"):
-                path = path[:-1]
-            scope["path"] = path
-        await super().__call__(scope, receive, send)
+            self._route(scope)
+        await self.app(scope, receive, send)
+
+    def _route(self, scope: Scope) -> None:
+        path: str = scope["path"]
+        raw_path: bytes = scope.get("raw_path") or b""
+        is_encoded = b"%" in raw_path
+        if is_encoded:
+            path = _normalise_path(raw_path)
+        if len(path) > 1 and path.endswith("/"):
+            path = path[:-1]
+        scope["path"] = path
+        context = scope.setdefault("extensions", {})[ROUTING_CONTEXT] = {"api_base_path": "", "operation_id": None}
+        for base_path, item in self._path_items:
+            match = item.pattern.fullmatch(path)
+            if match is None:
+                continue
+            operation = item.operations.get(scope["method"])
+            if operation is None:
+                raise MethodNotAllowed(item.operations)
+            context.update(api_base_path=base_path, operation_id=operation)
+            parameters = match.groupdict()
+            if is_encoded:
+                parameters = {name: unquote(value) for name, value in parameters.items()}
+            scope["path_params"] = parameters
+            return
 
 
 def _normalise_path(raw_path: bytes) -> str:

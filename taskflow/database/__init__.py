@@ -1,0 +1,16 @@
+"""The one way to PostgreSQL.
+
+client      runs a statement within its deadline, from anywhere
+pool        a fixed number of connections, and who waits for them
+connection  one connection and the statement under way on it
+deadline    what happens to a statement that takes too long
+failures    what a driver's failure means for the client
+schema      brings the schema up to date, or goes on trying
+statement   a statement, as text and the names of its values
+"""
+
+from taskflow.database.client import Database
+from taskflow.database.connection import Row
+from taskflow.database.statement import Statement
+
+__all__ = ["Database", "Row", "Statement"]

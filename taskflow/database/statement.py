@@ -1,0 +1,38 @@
+"""A statement as PostgreSQL takes it, and its values in the form that goes over the wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Value = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement: its text, with $1, $2 … for its values, and the names that these have.
+
+    `name` is what it is prepared under; each name must mean one text.
+    """
+
+    name: bytes
+    text: bytes
+    parameters: tuple[str, ...] = ()
+
+    def encode(self, values: Mapping[str, Value]) -> list[bytes | None]:
+        """Give the values in PostgreSQL's text format, in the order of their placeholders.
+
+        Raises ValueError for text that PostgreSQL cannot hold: with U+0000 in it, or half of a surrogate pair.
+        """
+        return [_encode(values[name]) for name in self.parameters]
+
+
+def _encode(value: Value) -> bytes | None:
+    if isinstance(value, str):
+        # libpq would end the text there, in silence.
+        if "\x00" in value:
+            raise ValueError("U+0000 in a value for PostgreSQL")
+        return value.encode()
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    return b"%d" % value
