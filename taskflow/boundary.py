@@ -38,6 +38,9 @@ class ErrorBoundary:
             await self._app(scope, receive, send_noting)
         except Exception as error:  # noqa: BLE001  it is logged below
             response = _answer(error)
+            # Connexion leaves it in a circle with its own frame, which would keep the whole request in memory until the
+            # garbage collector comes by.
+            error.__traceback__ = None
             if has_begun:
                 note_reason("broken off")
                 return

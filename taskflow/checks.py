@@ -10,7 +10,7 @@ from taskflow.app import create_app
 from taskflow.contract.loading import ContractError
 from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
-from taskflow.migrations import read_versions
+from taskflow.migrations import NEWEST_VERSION, read_version
 from taskflow.settings import Settings, SettingsError
 from taskflow.threads import run_in_thread
 
@@ -56,20 +56,20 @@ def _check_contract(settings: Settings) -> Result:
 
 def _check_database(url: str) -> Result:
     try:
-        number, current, newest = run_in_thread(partial(_read_database, url)).result(timeout=ANSWER_TIMEOUT_SECONDS)
+        number, current = run_in_thread(partial(_read_database, url)).result(timeout=ANSWER_TIMEOUT_SECONDS)
     except TimeoutError:
         return Result("database", passed=False, finding=f"it did not answer in {ANSWER_TIMEOUT_SECONDS} s")
     except psycopg.Error as error:
         # The operator's own terminal may see what the log may not: host, port and user, and why.
         return Result("database", passed=False, finding=" ".join(str(error).split()))
-    if current != newest:
-        schema = "no schema yet" if current is None else f"schema version {current}, not {newest}"
+    if current != NEWEST_VERSION:
+        schema = "no schema yet" if current is None else f"schema version {current}, not {NEWEST_VERSION}"
         finding = f"PostgreSQL {number}, {schema}: run `taskflow migrate` (`taskflow serve` does it too)"
         return Result("database", passed=False, finding=finding)
     return Result("database", passed=True, finding=f"PostgreSQL {number}, schema version {current}")
 
 
-def _read_database(url: str) -> tuple[int, str | None, str]:
-    """Give PostgreSQL's major version, and the schema's as it is and as it should be."""
+def _read_database(url: str) -> tuple[int, str | None]:
+    """Give PostgreSQL's major version, and the schema's."""
     with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
-        return connection.info.server_version // 10_000, *read_versions(connection)
+        return connection.info.server_version // 10_000, read_version(connection)

@@ -1,5 +1,6 @@
 """The process that serves: its socket, its workers, its beginning and its end."""
 
+import gc
 import logging
 import math
 import multiprocessing
@@ -56,6 +57,7 @@ def run_server(settings: Settings) -> None:
         # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
         app = create_app(complete)
         _migrate_first(complete)
+        _settle_memory()
         several = settings.web_concurrency > 1
         config = uvicorn.Config(
             partial(make_worker_app, complete) if several else app,
@@ -79,7 +81,18 @@ def make_worker_app(settings: Settings) -> ASGIApp:
     """Build the application in a worker process, which ends when its parent does, however that ends."""
     configure_logging(settings)
     Thread(target=_follow_parent, name="follow parent", daemon=True).start()
-    return create_app(settings)
+    app = create_app(settings)
+    _settle_memory()
+    return app
+
+
+def _settle_memory() -> None:
+    """Take what the start has made, some 200,000 objects that stay, out of the sight of the garbage collector.
+
+    It would look through all of them again and again while requests wait: 60 ms each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _follow_parent() -> None:

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from taskflow.migrations import VERSION_TABLE, MigrationError, migrate, read_versions
+from taskflow.migrations import NEWEST_VERSION, VERSION_TABLE, MigrationError, migrate, read_version
 from taskflow.models import Task
 from tests.conftest import MakeDatabase, make_url
 
@@ -65,14 +65,14 @@ def test_a_second_run_changes_nothing(make_database: MakeDatabase) -> None:
     assert migrate(url) == version
     assert read_schema(url) == schema
     with psycopg.connect(url) as connection:
-        assert read_versions(connection) == (version, version)
+        assert read_version(connection) == version == NEWEST_VERSION
 
 
 def test_a_database_that_was_never_migrated_has_no_version(make_database: MakeDatabase) -> None:
     """Reading the version makes nothing."""
     url = make_database()
     with psycopg.connect(url) as connection:
-        assert read_versions(connection)[0] is None
+        assert read_version(connection) is None
     assert read_schema(url) == []
 
 

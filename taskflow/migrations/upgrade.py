@@ -1,0 +1,49 @@
+"""The run of Alembic."""
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, create_engine, exc, text
+from sqlalchemy.pool import NullPool
+
+from taskflow.migrations import MigrationError, describe_refusal
+
+_LOCK = 7_256_402_118_905_441
+"""Any number, as long as every version of TaskFlow takes the same."""
+
+_LOCK_TIMEOUT_SECONDS = 60
+
+
+def upgrade(url: str, *, connect_timeout: int) -> str:
+    """Run what is missing, in one transaction and under a lock; give the version reached. Raises as `migrate` does."""
+    config = Config()
+    config.set_main_option("script_location", "taskflow:migrations")
+    # prepare_threshold: a transaction pooler would break server-side prepared statements.
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, connect_timeout=connect_timeout, prepare_threshold=None),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+    try:
+        with engine.begin() as connection:
+            _take_lock(connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg.OperationalError):
+            raise error.orig from None
+        if isinstance(error.orig, psycopg.Error):
+            raise MigrationError(describe_refusal(error.orig)) from error
+        raise
+    except CommandError as error:
+        raise MigrationError(f"The schema could not be migrated: {error}.") from error
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def _take_lock(connection: Connection) -> None:
+    # Both last as long as the transaction, so they hold behind a transaction pooler too.
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
