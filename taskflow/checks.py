@@ -41,7 +41,7 @@ def run_checks(settings: Settings) -> Iterator[Result]:
     try:
         with provide_database(complete) as complete:
             yield _check_contract(complete)
-            yield _check_database(complete.dsn)
+            yield _check_database(complete)
     except EmbeddedPostgresError as error:
         yield Result("database", passed=False, finding=str(error))
 
@@ -54,9 +54,10 @@ def _check_contract(settings: Settings) -> Result:
     return Result("contract", passed=True, finding="every rule of it is enforced")
 
 
-def _check_database(url: str) -> Result:
+def _check_database(settings: Settings) -> Result:
     try:
-        number, current = run_in_thread(partial(_read_database, url)).result(timeout=ANSWER_TIMEOUT_SECONDS)
+        attempt = run_in_thread(partial(_read_database, settings.dsn))
+        number, current, allowed = attempt.result(timeout=ANSWER_TIMEOUT_SECONDS)
     except TimeoutError:
         return Result("database", passed=False, finding=f"it did not answer in {ANSWER_TIMEOUT_SECONDS} s")
     except psycopg.Error as error:
@@ -66,10 +67,18 @@ def _check_database(url: str) -> Result:
         schema = "no schema yet" if current is None else f"schema version {current}, not {NEWEST_VERSION}"
         finding = f"PostgreSQL {number}, {schema}: run `taskflow migrate` (`taskflow serve` does it too)"
         return Result("database", passed=False, finding=finding)
+    wanted = settings.web_concurrency * settings.pool_size
+    if allowed is not None and wanted > allowed:
+        finding = f"{wanted} connections wanted, {allowed} allowed: lower WEB_CONCURRENCY or DATABASE_POOL_SIZE"
+        return Result("database", passed=False, finding=finding)
     return Result("database", passed=True, finding=f"PostgreSQL {number}, schema version {current}")
 
 
-def _read_database(url: str) -> tuple[int, str | None]:
-    """Give PostgreSQL's major version, and the schema's."""
+def _read_database(url: str) -> tuple[int, str | None, int | None]:
+    """Give PostgreSQL's major version, the schema's, and how many connections it allows (None: a pooler's affair)."""
     with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
-        return connection.info.server_version // 10_000, read_version(connection)
+        row = connection.execute(
+            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        ).fetchone()
+        allowed = row[0] if row and "-pooler" not in connection.info.host else None
+        return connection.info.server_version // 10_000, read_version(connection), allowed

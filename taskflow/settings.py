@@ -14,6 +14,9 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MAX_PORT = 65_535
+SHARED_CONNECTIONS = 80
+"""What all workers together open by default: a PostgreSQL as it comes allows 97, Neon's smallest as many."""
+
 MIN_SECRET_BYTES = 32
 """What an HS256 key must have at least (RFC 7518, section 3.2)."""
 
@@ -75,6 +78,13 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def pool_size(self) -> int:
+        """How many connections each worker keeps: what is configured, or a share of what a small database allows."""
+        if "database_pool_size" in self.model_fields_set:
+            return self.database_pool_size
+        return max(1, min(self.database_pool_size, SHARED_CONNECTIONS // self.web_concurrency))
 
     @property
     def dsn(self) -> str:

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
 from taskflow import app, checks
 from taskflow.checks import Result, run_checks
 from taskflow.embedded import installation
+from taskflow.migrations import migrate
 from taskflow.settings import Settings
+from tests.conftest import MakeDatabase
 from tests.support.cast import SECRET
 from tests.support.silence import run_silent_database
 
@@ -58,6 +61,24 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         KEYS,
         Result("database", passed=False, finding=finding),
     ]
+
+
+def test_more_connections_than_the_database_allows_are_counted(tmp_path: Path, make_database: MakeDatabase) -> None:
+    """Workers would fail to connect one by one, under load."""
+    url = make_database()
+    migrate(url)
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        ).fetchone()
+    assert row is not None
+    for wanted, passed in ((row[0], True), (row[0] + 1, False)):
+        settings = make_settings(tmp_path, SECRET, url).model_copy(update={"database_pool_size": wanted})
+        *_, result = run_checks(settings)
+        assert (result.subject, result.passed) == ("database", passed)
+        assert passed or result.finding == (
+            f"{wanted} connections wanted, {row[0]} allowed: lower WEB_CONCURRENCY or DATABASE_POOL_SIZE"
+        )
 
 
 def test_a_database_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

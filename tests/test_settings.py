@@ -339,6 +339,18 @@ def test_what_is_not_set_cannot_be_used(attribute: str, variable: str) -> None:
         getattr(load_settings(), attribute)
 
 
+@pytest.mark.parametrize(
+    ("workers", "configured", "connections"),
+    [("1", "", 10), ("8", "", 10), ("9", "", 8), ("16", "", 5), ("256", "", 1), ("16", "10", 10), ("1", "30", 30)],
+)
+def test_workers_share_what_a_small_database_allows(
+    monkeypatch: pytest.MonkeyPatch, workers: str, configured: str, connections: int
+) -> None:
+    """Unless the operator has said how many connections each may open."""
+    settings = load(monkeypatch, WEB_CONCURRENCY=workers, DATABASE_POOL_SIZE=configured)
+    assert settings.pool_size == connections
+
+
 def test_the_settings_are_frozen() -> None:
     """What was checked at the start holds to the end."""
     settings: Any = load_settings()

@@ -38,7 +38,7 @@ class Database:
         prepares = "-pooler" not in str(options.get("host", ""))
         self._pool = Pool(
             partial(Connection.open, options, prepares=prepares),
-            size=settings.database_pool_size,
+            size=settings.pool_size,
             queue_size=settings.database_queue_size,
         )
 
