@@ -40,7 +40,7 @@ def main() -> None:
                 for contender in contenders[turn:] + contenders[:turn]:
                     if contender is LIMIT and exchange.status >= 400:
                         continue
-                    figures = _measure(urls[contender], exchange, database, options.seconds)
+                    figures = _measure(urls[contender], contender.adapt(exchange), database, options.seconds)
                     results.setdefault((exchange.name, contender.name), []).append(figures)
                     _print_progress(exchange, number, contender, figures)
     write_report(results, [exchange.name for exchange in exchanges], chart=options.chart)

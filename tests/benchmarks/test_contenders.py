@@ -45,7 +45,7 @@ def test_a_contender_answers_each_request_of_the_benchmark(
             if contender is LIMIT and exchange.status >= 400:
                 continue  # it refuses nothing
             exchange.prepare(database)
-            exchange.probe(url)
+            contender.adapt(exchange).probe(url)
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is missing")
