@@ -1,7 +1,10 @@
 """Successful answers, written straight from the JSON that the database gave."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 _JSON = (b"content-type", b"application/json")
@@ -25,15 +28,37 @@ class Answer:
 class StreamedAnswer:
     """JSON that comes in parts, the next one read only when the client has taken the last.
 
-    Whatever `parts` raises must break the transfer off; it may not end as if it were complete.
+    Whatever `parts` raises must break the transfer off; it may not end as if it were complete. So must a client that
+    has gone: raises ClientDisconnect.
     """
 
-    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes]) -> None:
         self._parts = parts
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [_JSON]})
-        if scope["method"] != "HEAD":
-            async for part in self._parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._parts) as parts:
+            if scope["http_version"] == "1.0":
+                # It knows no parts, and takes the end of the connection for the end of the list, wherever that is.
+                await Answer(b"".join([part async for part in parts]))(scope, receive, send)
+                return
+            await send({"type": "http.response.start", "status": 200, "headers": [_JSON]})
+            if scope["method"] != "HEAD":
+                await _send_parts(parts, receive, send)
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_parts(parts: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
+    gone = asyncio.ensure_future(_wait_for_end(receive))
+    try:
+        async for part in parts:
+            # To nobody, a server would send as fast as it can.
+            if gone.done():
+                raise ClientDisconnect
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    finally:
+        gone.cancel()
+
+
+async def _wait_for_end(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

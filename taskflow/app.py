@@ -1,5 +1,6 @@
 """The only wiring: settings in, an ASGI application out."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> ASGIApp:
         raise ContractError(describe_violation(error)) from None
     except ResolverError as error:
         raise ContractError(str(error)) from None
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, re.error) as error:
         # What Connexion trips over without saying so: no operationId, an unknown security scheme, a circle.
         raise ContractError(f"Connexion cannot read it ({type(error).__name__}: {error})") from error
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -97,7 +98,7 @@ class VerifiedTokens:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._tokens: dict[bytes, VerifiedToken] = {}
+        self._tokens: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
     def find(self, token: str) -> VerifiedToken | None:
         return self._tokens.get(_digest(token))
@@ -107,7 +108,7 @@ class VerifiedTokens:
             return
         if len(self._tokens) >= self._size:
             # The one that has been here longest. Its user pays one verification if it comes again.
-            del self._tokens[next(iter(self._tokens))]
+            self._tokens.popitem(last=False)
         self._tokens[_digest(token)] = verified
 
 

@@ -1,6 +1,6 @@
 """The five operations. The contract is their documentation; each is named by its operationId."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
@@ -59,11 +59,12 @@ async def _read_page(database: Database, user_id: str, *, after: int) -> tuple[b
     ((count, last, page),) = await database.fetch_all(statements.LIST_TASKS, {"user_id": user_id, "after": after})
     if page is None or last is None:
         return b"", None
-    is_full = count == b"%d" % statements.PAGE_ROWS or len(page) >= statements.PAGE_BYTES
+    # PostgreSQL counts bytes as it stores them, at most four a character; here they are UTF-8, one at least.
+    is_full = count == b"%d" % statements.PAGE_ROWS or len(page) >= statements.PAGE_BYTES // 4
     return page, int(last) if is_full else None
 
 
-async def _write_list(database: Database, user_id: str, page: bytes, last: int | None) -> AsyncIterator[bytes]:
+async def _write_list(database: Database, user_id: str, page: bytes, last: int | None) -> AsyncGenerator[bytes]:
     # Between two pages no connection is held: a client that reads slowly costs one page of memory and nothing else.
     yield b"[" + page
     while last is not None:

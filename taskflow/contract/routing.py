@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from taskflow.errors import MethodNotAllowed
 
+_PLAIN = "!$&'()*+,;=:@"
+"""What may stand in a segment as it is, beside letters, digits and -._~ (RFC 3986, section 3.3)."""
+
 
 class _PathItem:
     """One path of the contract, and the operations on it by method."""
@@ -25,7 +28,7 @@ class _PathItem:
         parts = re.split(r"\{([^}]+)\}", path)
         self.pattern = re.compile(
             "".join(
-                f"(?P<{part}>[^/]+)" if index % 2 else re.escape(quote(part, safe="/"))
+                f"(?P<{part}>[^/]+)" if index % 2 else re.escape(quote(part, safe=f"/{_PLAIN}"))
                 for index, part in enumerate(parts)
             )
         )
@@ -104,4 +107,4 @@ def _normalise_path(raw_path: bytes) -> str:
     So `t%61sks` is `tasks`, and an encoded slash or line feed stays inside its segment.
     """
     segments = raw_path.partition(b"?")[0].decode("ascii", "replace").split("/")
-    return "/".join(quote(unquote(segment), safe="") for segment in segments)
+    return "/".join(quote(unquote(segment), safe=_PLAIN) for segment in segments)

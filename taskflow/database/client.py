@@ -83,8 +83,10 @@ class Database:
 
 
 def _make_connection_options(url: str, connect_timeout: int) -> dict[str, Any]:
+    # keepalives: what lies between may forget a silent connection, and say nothing. The operator's own go before.
     # client_encoding: values are sent as UTF-8, whatever the database holds.
-    return {**conninfo_to_dict(url), "connect_timeout": connect_timeout, "client_encoding": "utf8"}
+    keepalives = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
+    return {**keepalives, **conninfo_to_dict(url), "connect_timeout": connect_timeout, "client_encoding": "utf8"}
 
 
 def _round_connect_timeout(deadline: float) -> int:

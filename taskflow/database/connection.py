@@ -6,6 +6,7 @@ and convert each value twice. Here the socket stays registered, and values are t
 
 import asyncio
 import os
+import random
 import select
 import socket
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from taskflow.database.statement import Statement, Value
@@ -23,14 +24,21 @@ from taskflow.database.statement import Statement, Value
 Row = tuple[bytes | None, ...]
 """The values of a row in PostgreSQL's text format."""
 
+MAX_AGE_SECONDS = 3600
+"""How long a connection is used: one that outlives a failover may be left with a server that only reads."""
+
 _NOT_PREPARED = frozenset({"26000", "42P05"})
 """There is no such prepared statement, or there is one already: a pooler has put another backend behind us."""
+
+_READ_ONLY = "25006"
+"""Another connection may lead to the server that has taken over."""
 
 
 class Connection:
     """Runs one statement at a time, each of which is its own transaction.
 
-    Raises psycopg.Error, as psycopg itself would.
+    Raises psycopg.Error, as psycopg itself would. A call that is cancelled leaves a connection that is not ready; what
+    it asked for may still be carried out.
     """
 
     def __init__(self, opened: AsyncConnection[Any], *, prepares: bool) -> None:
@@ -41,8 +49,12 @@ class Connection:
         self._results: list[PGresult] = []
         self._outcome: asyncio.Future[None] | None = None
         self._hung_up = False
+        self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._socket = self._libpq.socket
+        self._expiry = self._loop.time() + MAX_AGE_SECONDS * random.uniform(0.9, 1)  # noqa: S311  no secret
+        # A descriptor of our own: libpq closes its own as soon as the server is gone, and its number would be somebody
+        # else's while the event loop still watches it for us.
+        self._socket = os.dup(self._libpq.socket)
         self._loop.add_reader(self._socket, self._read)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
@@ -54,10 +66,11 @@ class Connection:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a statement can be sent now."""
+        """Whether another statement can be sent, now and in a while."""
         return (
             not self._hung_up
             and self._outcome is None
+            and self._loop.time() < self._expiry
             and self._libpq.status == ConnStatus.OK
             and self._libpq.transaction_status == TransactionStatus.IDLE
         )
@@ -90,14 +103,16 @@ class Connection:
 
     def cut(self) -> None:
         """End the connection without the server's help; the statement under way fails."""
-        if not self._opened.closed:
+        if not self._closed:
             with socket.socket(fileno=os.dup(self._socket)) as link, suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
-        if not self._opened.closed:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
+        if not self._closed:
+            self._closed = True
+            self._unwatch()
+            os.close(self._socket)
+            self._libpq.finish()
             await self._opened.close()
 
     async def _execute_prepared(self, statement: Statement, parameters: list[bytes | None]) -> list[Row]:
@@ -115,21 +130,21 @@ class Connection:
             self._loop.add_writer(self._socket, self._write)
         await self._outcome
         self._outcome = None
-        return [row for result in self._results for row in _read_rows(result)]
+        results, self._results = self._results, []  # or a long list would be kept until the next statement
+        return [row for result in results for row in self._read_rows(result)]
 
     def _write(self) -> None:
         try:
-            if self._libpq.flush():
-                return
+            if not self._libpq.flush():
+                self._loop.remove_writer(self._socket)
         except psycopg.OperationalError as error:
             self._end(error)
-        self._loop.remove_writer(self._socket)
 
     def _read(self) -> None:
         if self._outcome is None or self._outcome.done():
             # Left unread, or it would be taken for an answer to the next statement.
             self._hung_up = True
-            self._loop.remove_reader(self._socket)
+            self._unwatch()
             return
         try:
             self._libpq.consume_input()
@@ -144,18 +159,25 @@ class Connection:
 
     def _end(self, error: psycopg.OperationalError) -> None:
         self._hung_up = True
-        self._loop.remove_reader(self._socket)
+        self._unwatch()
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_exception(error)
 
+    def _unwatch(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
 
-def _read_rows(result: PGresult) -> list[Row]:
-    if result.status == ExecStatus.TUPLES_OK:
-        columns = range(result.nfields)
-        return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
-    if result.status == ExecStatus.COMMAND_OK:
-        return []
-    if result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) is None:
-        # libpq's own words for a connection that was lost.
-        raise psycopg.OperationalError("the connection was lost")
-    raise error_from_result(result)
+    def _read_rows(self, result: PGresult) -> list[Row]:
+        if result.status == ExecStatus.TUPLES_OK:
+            columns = range(result.nfields)
+            return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
+        if result.error_field(DiagnosticField.SQLSTATE) is None:
+            # libpq's own words for a connection that was lost.
+            self._hung_up = True
+            raise psycopg.OperationalError("the connection was lost")
+        error = error_from_result(result)
+        if error.sqlstate == _READ_ONLY:
+            self._expiry = 0
+        raise error

@@ -5,8 +5,9 @@ Waiting for a connection costs next to nothing here, where psycopg's own pool ma
 
 import asyncio
 import logging
+import math
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
 import psycopg
@@ -16,6 +17,9 @@ from taskflow.database.failures import name_error
 
 RECONNECT_SECONDS = (0.05, 1.0)
 """The shortest and the longest wait before another try to connect; it grows from the one to the other."""
+
+OUTAGE_SECONDS = 1.0
+"""How long the database may refuse to be connected to before requests are refused at once: a restart is waited for."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +35,12 @@ class Pool:
         self._connect = connect
         self._size = size
         self._queue_size = queue_size
-        self._idle: list[Connection] = []
-        self._waiting: deque[asyncio.Future[Connection]] = deque()
+        self._idle: deque[Connection] = deque()
+        self._waiting: OrderedDict[asyncio.Future[Connection], None] = OrderedDict()
         self._connecting: set[asyncio.Task[None]] = set()
         self._open = 0
         self._failure: str | None = None
+        self._failing_since = math.inf
         self._closed = False
 
     def open(self) -> None:
@@ -50,26 +55,18 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
         while self._idle:
-            await self._idle.pop().close()
+            await self._idle.popleft().close()
 
     async def take(self, until: float) -> Connection:
         """Lend a connection that the server has not closed meanwhile, waiting until a time of the event loop.
 
         Raises PoolExhausted.
         """
-        while self._idle:
-            connection = self._idle.pop()
+        while True:
+            connection = self._idle.popleft() if self._idle else await self._wait(until)
             if not connection.is_hung_up:
                 return connection
             await self._replace(connection)
-        if self._failure is not None and self._open == 0:
-            raise PoolExhausted(f"failed: {self._failure}")
-        # Those who have given up are still in the queue until their turn comes.
-        if len(self._waiting) >= self._queue_size and sum(not waiting.done() for waiting in self._waiting) >= (
-            self._queue_size
-        ):
-            raise PoolExhausted("too many requests wait for a connection")
-        return await self._wait(until)
 
     async def give_back(self, connection: Connection) -> None:
         """Take a connection back, in whatever state it is."""
@@ -79,22 +76,36 @@ class Pool:
             self._hand_on(connection)
 
     async def _wait(self, until: float) -> Connection:
+        if self._is_out_of_reach():
+            raise PoolExhausted(f"failed: {self._failure}")
+        if len(self._waiting) >= self._queue_size:
+            raise PoolExhausted("too many requests wait for a connection")
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Connection] = loop.create_future()
-        self._waiting.append(waiting)
-        timer = loop.call_at(until, _give_up, waiting)
+        self._waiting[waiting] = None
+        timer = loop.call_at(until, self._give_up, waiting)
         try:
             return await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-                self._hand_on(waiting.result())
+                # It was handed on in the very moment in which the request was given up.
+                await self.give_back(waiting.result())
             raise
         finally:
             timer.cancel()
+            self._waiting.pop(waiting, None)
+
+    def _give_up(self, waiting: asyncio.Future[Connection]) -> None:
+        if not waiting.done():
+            waiting.set_exception(PoolExhausted("no connection became free in time"))
+
+    def _is_out_of_reach(self) -> bool:
+        """Whether waiting is in vain: no connection is open, and for a while now none has been to be had."""
+        return self._open == 0 and asyncio.get_running_loop().time() - self._failing_since >= OUTAGE_SECONDS
 
     def _hand_on(self, connection: Connection) -> None:
         while self._waiting:
-            waiting = self._waiting.popleft()
+            waiting, _ = self._waiting.popitem(last=False)
             if not waiting.done():
                 waiting.set_result(connection)
                 return
@@ -116,31 +127,25 @@ class Pool:
         while True:
             try:
                 connection = await self._connect()
-            except psycopg.Error as error:
-                self._note_failure(error)
+            except Exception as error:  # noqa: BLE001  whatever it is, the place in the pool must not be lost
+                self._note_failure(name_error(error) if isinstance(error, psycopg.Error) else type(error).__name__)
                 # At random, so that many do not come all at once.
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
             else:
-                self._failure = None
+                self._failure, self._failing_since = None, math.inf
                 self._open += 1
                 self._hand_on(connection)
                 return
 
-    def _note_failure(self, error: psycopg.Error) -> None:
-        failure = name_error(error)
+    def _note_failure(self, failure: str) -> None:
         # Once, and not with every try.
         if failure != self._failure:
             logger.warning("cannot connect to the database: %s", failure)
         self._failure = failure
-        if self._open == 0:
-            # There is none that could be given back.
+        self._failing_since = min(self._failing_since, asyncio.get_running_loop().time())
+        if self._is_out_of_reach():
             while self._waiting:
-                waiting = self._waiting.popleft()
+                waiting, _ = self._waiting.popitem(last=False)
                 if not waiting.done():
                     waiting.set_exception(PoolExhausted(f"failed: {failure}"))
-
-
-def _give_up(waiting: asyncio.Future[Connection]) -> None:
-    if not waiting.done():
-        waiting.set_exception(PoolExhausted("no connection became free in time"))

@@ -1,5 +1,6 @@
 """From figures to a table, and to a chart."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -40,7 +41,9 @@ def _compute_ratios(results: Results, exchange: str) -> list[str]:
 
     def compare(others: Sequence[str], read: Callable[[Figures], float], best: Callable[[list[float]], float]) -> str:
         ours = results.get((exchange, TASKFLOW.name), [])
-        theirs = [results[exchange, name] for name in others if (exchange, name) in results]
+        # The bare function refuses nothing: there, refusals are compared with its get.
+        theirs = [results.get((exchange, name), results.get(("get", name))) for name in others]
+        theirs = [rounds for rounds in theirs if rounds]
         if not ours or not theirs:
             return "-"
         pairs = zip(ours, zip(*theirs, strict=True), strict=True)
@@ -51,8 +54,15 @@ def _compute_ratios(results: Results, exchange: str) -> list[str]:
         compare(peers, lambda figures: figures.rate, max),
         compare([LIMIT.name], lambda figures: figures.rate, max),
         compare([FASTIFY_PG.name], lambda figures: figures.rate, max),
-        compare(peers, lambda figures: figures.p99_ms, min),
+        # Who has answered nothing in a round has no p99 that another could be compared with.
+        compare(peers, lambda figures: figures.p99_ms if figures.requests else math.inf, min),
     ]
+
+
+def _compute_share(results: Results, exchange: str, name: str) -> float:
+    limits = results.get((exchange, LIMIT.name)) or results["get", LIMIT.name]
+    pairs = zip(results.get((exchange, name), []), limits, strict=False)
+    return median([own.rate / limit.rate for own, limit in pairs] or [0])
 
 
 def draw_chart(results: Results, exchanges: Sequence[str], path: Path) -> None:
@@ -64,13 +74,10 @@ def draw_chart(results: Results, exchanges: Sequence[str], path: Path) -> None:
     names = [contender.name for contender in CONTENDERS if (exchanges[0], contender.name) in results]
     width = 0.8 / len(names)
     for index, name in enumerate(names):
-        shares = [
-            median(own.rate / limit.rate for own, limit in zip(results[e, name], results[e, LIMIT.name], strict=True))
-            for e in exchanges
-        ]
+        shares = [_compute_share(results, exchange, name) for exchange in exchanges]
         positions = [number + (index - (len(names) - 1) / 2) * width for number in range(len(exchanges))]
         axes.bar(positions, shares, width, label=name)
     axes.set_xticks(range(len(exchanges)), exchanges)
-    axes.set_ylabel("requests per second\n(bare ASGI function over psycopg = 1)")
+    axes.set_ylabel("requests per second\n(bare ASGI function over psycopg = 1; refusals: its get = 1)")
     axes.legend(fontsize="small")
     figure.savefig(path, metadata={"Date": None})
