@@ -8,18 +8,26 @@ from typing import TypeVar
 import psycopg
 import pytest
 import uvloop
+from psycopg.conninfo import conninfo_to_dict
 
 from taskflow.database import Database, Row, Statement
+from taskflow.database.connection import Connection
 from taskflow.database.failures import DatabaseDefect
 from taskflow.errors import DatabaseUnavailable
 from tests.conftest import MakeDatabase
 from tests.support.settings import make_settings
+from tests.support.silence import run_leaving_database
 
 T = TypeVar("T")
 
 ECHO = Statement(b"echo", b"SELECT $1::text", ("text",))
 FORGET = Statement(b"forget", b"DEALLOCATE ALL")
-SLEEP = Statement(b"sleep", b"SELECT pg_sleep(0.2)")
+SLEEP = Statement(b"sleep", b"SELECT pg_sleep(2)")
+BACKEND = Statement(b"backend", b"SELECT pg_backend_pid()")
+MAKE = Statement(b"make", b"CREATE TABLE note (number int)")
+WRITE = Statement(b"write", b"INSERT INTO note VALUES (1) RETURNING number")
+ONLY_READ = Statement(b"only_read", b"SET default_transaction_read_only = on")
+ACTIVE = "SELECT 1 FROM pg_stat_activity WHERE pid = %s::int AND state = 'active' AND query LIKE '%%sleep%%'"
 BREAK = Statement(b"break", b"SELECT 1 / $1::int", ("by",))
 
 
@@ -73,20 +81,58 @@ def test_a_defect_leaves_the_connection_usable(make_database: MakeDatabase) -> N
     assert ask(make_database(), talk) == [(b"on it goes",)]
 
 
-def test_who_gives_up_waiting_does_not_take_a_connection_along(make_database: MakeDatabase) -> None:
-    """Neither one that waits when it is cancelled, nor one whose statement is under way."""
+def test_who_gives_up_does_not_take_a_connection_along(make_database: MakeDatabase) -> None:
+    """Neither one that waits when it is cancelled, nor one whose statement is under way: that gets a successor."""
+    url = make_database()
 
-    async def talk(database: Database) -> list[Row]:
+    async def talk(database: Database) -> tuple[list[Row], list[Row]]:
+        before = await database.fetch_all(BACKEND, {})
         under_way = asyncio.create_task(database.fetch_all(SLEEP, {}))
         waiting = asyncio.create_task(database.fetch_all(SLEEP, {}))
-        await asyncio.sleep(0)
+        with psycopg.connect(url, autocommit=True) as admin:
+            async with asyncio.timeout(10):
+                while True:
+                    if admin.execute(ACTIVE, [(before[0][0] or b"").decode()]).fetchone():
+                        break
+                    await asyncio.sleep(0.02)
         for task in (waiting, under_way):
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        return await database.fetch_all(ECHO, {"text": "free"})
+        return before, await database.fetch_all(BACKEND, {})
 
-    assert ask(make_database(), talk) == [(b"free",)]
+    before, after = ask(url, talk)
+    assert before != after
+
+
+@pytest.mark.parametrize("run", [uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
+def test_a_database_that_leaves_while_it_is_written_to_ends_the_statement(run: Callable[..., object]) -> None:
+    """It has sent its last while the socket still waits to take more; nothing is watched after that."""
+
+    async def talk(url: str) -> None:
+        connection = await Connection.open(conninfo_to_dict(url), prepares=False)
+        with pytest.raises(psycopg.OperationalError):
+            async with asyncio.timeout(10):
+                await connection.execute(ECHO, {"text": "x" * 16_000_000})
+        assert not connection.is_ready
+        await connection.close()
+        await asyncio.sleep(0)  # the loop must still be able to poll
+
+    with run_leaving_database() as url:
+        run(talk(url))
+
+
+def test_a_server_that_only_reads_is_not_asked_again(make_database: MakeDatabase) -> None:
+    """After a failover, another connection may lead to the server that has taken over."""
+
+    async def talk(database: Database) -> list[Row]:
+        await database.fetch_all(MAKE, {})
+        await database.fetch_all(ONLY_READ, {})
+        with pytest.raises(DatabaseUnavailable):
+            await database.fetch_all(WRITE, {})
+        return await database.fetch_all(WRITE, {})
+
+    assert ask(make_database(), talk) == [(b"1",)]
 
 
 def test_many_share_one_connection_in_turn(make_database: MakeDatabase) -> None:

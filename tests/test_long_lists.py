@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import psycopg
@@ -12,8 +13,10 @@ from taskflow.statements import PAGE_BYTES, PAGE_ROWS
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
 from tests.support.logs import Scene, find_requests, open_scene
+from tests.support.server import Server
 from tests.support.tasks import create_task, expect_task
 from tests.support.waiting import wait_for
+from tests.support.wire import connect, write_head
 
 MANY = 100_000
 """So many tasks take more room, 20 MB, than the buffers between server and client have."""
@@ -60,7 +63,7 @@ def test_large_descriptions_end_a_page_early(alice: httpx.Client) -> None:
 
 def test_a_list_of_one_page_says_how_long_it_is(alice: httpx.Client, database: psycopg.Connection) -> None:
     """Only what is not known is left out."""
-    fill(database, PAGE_ROWS - 1)
+    fill(database, PAGE_ROWS // 2)
     response = alice.get(ALICE.tasks)
     assert response.headers["Content-Length"] == str(len(response.content))
     assert "Transfer-Encoding" not in response.headers
@@ -97,6 +100,29 @@ def test_what_is_there_throughout_is_listed_once_whatever_else_comes_and_goes(sc
     assert set(range(1, MANY, 2)) <= set(ids)
     # Had all of it been on its way before the changes, this test would prove nothing.
     assert len(ids) < MANY
+
+
+def test_http_1_0_gets_a_long_list_whole(server: Server, alice: httpx.Client, database: psycopg.Connection) -> None:
+    """It knows no chunks, and would take a list that breaks off for all of it."""
+    fill(database, 3 * PAGE_ROWS)
+    with connect(server) as wire:
+        wire.send(write_head("GET", b"/api/alice/tasks", user=ALICE).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        answer = wire.read_answer()
+    assert "Transfer-Encoding" not in answer.headers
+    assert answer.json() == alice.get(ALICE.tasks).json()
+    assert len(answer.json()) == 3 * PAGE_ROWS
+
+
+def test_a_list_whose_reader_has_gone_is_not_read_on(scene: Scene) -> None:
+    """Or many who ask and leave would keep the database busy."""
+    fill(scene.database, MANY)
+    with begin_to_read(scene):
+        pass
+
+    def find_line() -> dict[str, Any] | None:
+        return next((line for line in find_requests(scene.server) if line["path"] == ALICE.tasks), None)
+
+    assert wait_for(find_line, 10)["reason"] == "broken off"
 
 
 def test_a_list_that_cannot_go_on_is_broken_off(scene: Scene) -> None:
