@@ -78,6 +78,6 @@ def draw_chart(results: Results, exchanges: Sequence[str], path: Path) -> None:
         positions = [number + (index - (len(names) - 1) / 2) * width for number in range(len(exchanges))]
         axes.bar(positions, shares, width, label=name)
     axes.set_xticks(range(len(exchanges)), exchanges)
-    axes.set_ylabel("requests per second\n(bare ASGI function over psycopg = 1; refusals: its get = 1)")
+    axes.set_ylabel("requests per second; the bare function's = 1\n(of 401 and 422: its get's)")
     axes.legend(fontsize="small")
     figure.savefig(path, metadata={"Date": None})
