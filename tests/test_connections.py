@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from taskflow.database import Database, Row, Statement
 from taskflow.database.connection import Connection
 from taskflow.database.failures import DatabaseDefect
+from taskflow.database.pool import Pool, PoolExhausted
 from taskflow.errors import DatabaseUnavailable
 from tests.conftest import MakeDatabase
 from tests.support.settings import make_settings
@@ -106,20 +108,67 @@ def test_who_gives_up_does_not_take_a_connection_along(make_database: MakeDataba
 
 
 @pytest.mark.parametrize("run", [uvloop.run, asyncio.run], ids=["uvloop", "asyncio"])
-def test_a_database_that_leaves_while_it_is_written_to_ends_the_statement(run: Callable[..., object]) -> None:
+@pytest.mark.parametrize("size", [1, 16_000_000])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_database_that_leaves_while_it_is_written_to_ends_the_statement(
+    run: Callable[..., object], size: int, in_order: bool
+) -> None:
     """It has sent its last while the socket still waits to take more; nothing is watched after that."""
 
     async def talk(url: str) -> None:
         connection = await Connection.open(conninfo_to_dict(url), prepares=False)
         with pytest.raises(psycopg.OperationalError):
             async with asyncio.timeout(10):
-                await connection.execute(ECHO, {"text": "x" * 16_000_000})
+                await connection.execute(ECHO, {"text": "x" * size})
         assert not connection.is_ready
         await connection.close()
         await asyncio.sleep(0)  # the loop must still be able to poll
 
-    with run_leaving_database() as url:
+    with run_leaving_database(in_order=in_order) as url:
         run(talk(url))
+
+
+def test_a_connection_handed_to_one_who_gives_up_in_that_moment_is_not_lost(make_database: MakeDatabase) -> None:
+    """It goes to the next."""
+    options = conninfo_to_dict(make_database())
+
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        pool = Pool(partial(Connection.open, options, prepares=True), size=1, queue_size=1)
+        pool.open()
+        connection = await pool.take(loop.time() + 10)
+        waiting = asyncio.create_task(pool.take(loop.time() + 10))
+        await asyncio.sleep(0)
+        await pool.give_back(connection)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await pool.take(loop.time() + 10) is connection
+        await pool.give_back(connection)
+        await pool.close()
+
+    uvloop.run(talk())
+
+
+def test_who_waits_in_vain_is_told_so_and_leaves_no_trace(make_database: MakeDatabase) -> None:
+    """The only connection is out; once it is back, the next one gets it."""
+    options = conninfo_to_dict(make_database())
+
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        pool = Pool(partial(Connection.open, options, prepares=True), size=1, queue_size=1)
+        pool.open()
+        connection = await pool.take(loop.time() + 10)
+        for _ in range(3):  # of a queue of one
+            with pytest.raises(PoolExhausted, match="no connection became free in time"):
+                await pool.take(loop.time() + 0.05)
+        await pool.give_back(connection)
+        assert await pool.take(loop.time() + 10) is connection
+        await pool.close()
+        await pool.give_back(connection)
+        assert not connection.is_ready
+
+    uvloop.run(talk())
 
 
 def test_a_server_that_only_reads_is_not_asked_again(make_database: MakeDatabase) -> None:

@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -74,6 +75,24 @@ def test_a_database_that_was_never_migrated_has_no_version(make_database: MakeDa
     with psycopg.connect(url) as connection:
         assert read_version(connection) is None
     assert read_schema(url) == []
+
+
+def test_a_role_that_may_not_read_the_version_is_told_so(make_database: MakeDatabase) -> None:
+    """In the database's own words, which quote no data."""
+    url = make_database()
+    migrate(url)
+    parameters = conninfo_to_dict(url)
+    role = f"{parameters['dbname']}_nobody"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
+        try:
+            with pytest.raises(MigrationError) as caught:
+                migrate(make_url({**parameters, "options": f"-c role={role}"}))
+        finally:
+            connection.execute(SQL("DROP ROLE {}").format(Identifier(role)))
+    assert str(caught.value) == (
+        "The schema could not be migrated: permission denied for table taskflow_schema_version."
+    )
 
 
 def test_eight_that_start_at_once_end_with_one_schema(make_database: MakeDatabase) -> None:

@@ -68,7 +68,8 @@ class Connection:
     def is_ready(self) -> bool:
         """Whether another statement can be sent, now and in a while."""
         return (
-            not self._hung_up
+            not self._closed
+            and not self._hung_up
             and self._outcome is None
             and self._loop.time() < self._expiry
             and self._libpq.status == ConnStatus.OK

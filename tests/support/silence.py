@@ -33,6 +33,13 @@ class _Farewell(_Silence):
         Event().wait()
 
 
+class _Collapse(_Silence):
+    """Hears the beginning of a statement and is gone."""
+
+    def listen(self) -> None:
+        self.request.recv(1)
+
+
 @contextmanager
 def run_silent_database() -> Iterator[str]:
     """Give the connection string of such a database, which runs until the block ends."""
@@ -41,9 +48,9 @@ def run_silent_database() -> Iterator[str]:
 
 
 @contextmanager
-def run_leaving_database() -> Iterator[str]:
+def run_leaving_database(*, in_order: bool) -> Iterator[str]:
     """Give the connection string of a database that leaves in the middle of a statement being sent to it."""
-    with _run(_Farewell) as url:
+    with _run(_Farewell if in_order else _Collapse) as url:
         yield url
 
 
