@@ -47,6 +47,11 @@ def ask(url: str, talk: Callable[[Database], Awaitable[T]], **settings: object) 
     return uvloop.run(run())
 
 
+def within(seconds: float) -> float:
+    """Give a time of the event loop."""
+    return asyncio.get_running_loop().time() + seconds
+
+
 def test_a_statement_that_was_prepared_elsewhere_is_run_all_the_same(make_database: MakeDatabase) -> None:
     """A pooler that nobody told us of has put another backend behind the connection."""
 
@@ -133,17 +138,16 @@ def test_a_connection_handed_to_one_who_gives_up_in_that_moment_is_not_lost(make
     options = conninfo_to_dict(make_database())
 
     async def talk() -> None:
-        loop = asyncio.get_running_loop()
         pool = Pool(partial(Connection.open, options, prepares=True), size=1, queue_size=1)
         pool.open()
-        connection = await pool.take(loop.time() + 10)
-        waiting = asyncio.create_task(pool.take(loop.time() + 10))
+        connection = await pool.take(within(10))
+        waiting = asyncio.create_task(pool.take(within(10)))
         await asyncio.sleep(0)
         await pool.give_back(connection)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert await pool.take(loop.time() + 10) is connection
+        assert await pool.take(within(10)) is connection
         await pool.give_back(connection)
         await pool.close()
 
@@ -155,15 +159,14 @@ def test_who_waits_in_vain_is_told_so_and_leaves_no_trace(make_database: MakeDat
     options = conninfo_to_dict(make_database())
 
     async def talk() -> None:
-        loop = asyncio.get_running_loop()
         pool = Pool(partial(Connection.open, options, prepares=True), size=1, queue_size=1)
         pool.open()
-        connection = await pool.take(loop.time() + 10)
+        connection = await pool.take(within(10))
         for _ in range(3):  # of a queue of one
             with pytest.raises(PoolExhausted, match="no connection became free in time"):
-                await pool.take(loop.time() + 0.05)
+                await pool.take(within(0.05))
         await pool.give_back(connection)
-        assert await pool.take(loop.time() + 10) is connection
+        assert await pool.take(within(10)) is connection
         await pool.close()
         await pool.give_back(connection)
         assert not connection.is_ready

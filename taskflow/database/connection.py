@@ -1,7 +1,7 @@
 """One connection, opened by psycopg, and the one statement under way on it, run on libpq itself.
 
-psycopg's own cursors cost more than the rest of a request: they register the socket with the event loop for every wait,
-and convert each value twice. Here the socket stays registered, and values are the text that PostgreSQL speaks.
+A statement through psycopg's own cursors costs half as much again: they register the socket with the event loop for
+every wait, and convert each value twice. Here the socket stays registered, and values are PostgreSQL's own text.
 """
 
 import asyncio
