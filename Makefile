@@ -15,7 +15,7 @@ test: .venv/test-is-set-up
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
-# Needs wrk and Node.js 20; some ten minutes.
+# Needs wrk and Node.js 20; some quarter of an hour.
 bench: .venv/test-is-set-up
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 

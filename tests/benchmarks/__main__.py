@@ -49,11 +49,14 @@ def main() -> None:
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("tests.benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="for each server and kind of request in each round")
+    parser.add_argument("--seconds", type=int, default=2, help="for each server and kind of request in each round")
     parser.add_argument("--only", nargs="*", help="kinds of request, such as get")
     parser.add_argument("--servers", nargs="*", help="servers, such as TaskFlow")
     parser.add_argument("--chart", help="an SVG file to draw the requests per second in")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.chart and (options.only or options.servers):
+        parser.error("--chart draws a whole run, without --only and --servers")
+    return options
 
 
 def _measure(url: str, exchange: Exchange, database: psycopg.Connection, seconds: int) -> Figures:
