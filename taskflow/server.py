@@ -89,7 +89,7 @@ def make_worker_app(settings: Settings) -> ASGIApp:
 def _settle_memory() -> None:
     """Take what the start has made, some 120,000 objects that stay, out of the sight of the garbage collector.
 
-    It would look through all of them again and again while requests wait: 40 ms each time.
+    It would look through all of them again and again while requests wait, some 40 ms each time.
     """
     gc.collect()
     gc.freeze()

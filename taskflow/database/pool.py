@@ -1,6 +1,6 @@
 """A fixed number of connections, and those who wait for one.
 
-Waiting for a connection costs next to nothing here, where psycopg's own pool makes a condition of each wait.
+To wait is one future here, where psycopg's own pool makes a condition of it.
 """
 
 import asyncio
