@@ -3,13 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-import httpx
 import psycopg
 import pytest
 import uvloop
@@ -22,57 +20,25 @@ from taskflow.errors import DatabaseTimeout, DatabaseUnavailable
 from taskflow.migrations import migrate
 from taskflow.statements import LIST_TASKS
 from tests.conftest import MakeDatabase, make_url
-from tests.support.cast import ALICE, BOB, SECRET
-from tests.support.contract import check_response
-from tests.support.problems import expect_problem
-from tests.support.server import Server, make_environment, run_server
+from tests.support.cast import ALICE, BOB
+from tests.support.faults import DEADLINE, TIMED_OUT, UNAVAILABLE, expect_503, open_client, run_impatient_server
 from tests.support.settings import make_settings
 from tests.support.tasks import create_task, expect_task
 from tests.support.waiting import wait_for
-
-DEADLINE = 0.5
-UNAVAILABLE = expect_problem(503, "The database is temporarily unavailable, please retry.")
-TIMED_OUT = expect_problem(503, "The database did not answer in time, please retry.")
 
 SELECT_BACKEND = Statement(b"backend", b"SELECT pg_backend_pid()")
 SELECT_PREPARED = Statement(b"prepared", b"SELECT name FROM pg_prepared_statements WHERE name <> 'prepared'")
 SLEEP = Statement(b"sleep", b"SELECT pg_sleep(5)")
 
-StartServer = Callable[..., AbstractContextManager[Server]]
-
-
-@pytest.fixture
-def start_server() -> StartServer:
-    """Start a server of the test's own, with a short deadline, in development for readable logs."""
-
-    def start(database_url: str, **variables: str) -> AbstractContextManager[Server]:
-        settings = {"DATABASE_URL": database_url, "BETTER_AUTH_SECRET": SECRET, "DATABASE_TIMEOUT": str(DEADLINE)}
-        return run_server(make_environment(**settings | variables))
-
-    return start
-
-
-@contextmanager
-def open_client(server: Server) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {ALICE.token}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
-        yield client
-
-
-def expect_503(response: httpx.Response, problem: dict[str, object]) -> None:
-    check_response(response)
-    assert response.json() == problem
-    assert response.headers["Retry-After"] == "5"
-
 
 def test_a_server_starts_without_its_database_and_works_once_it_is_there(
-    postgres: str, make_database: MakeDatabase, start_server: StartServer
+    postgres: str, make_database: MakeDatabase
 ) -> None:
     """What needs no database is answered meanwhile. No restart."""
     there = make_database()
     missing = f"{conninfo_to_dict(there)['dbname']}_later"
     with (
-        start_server(make_url({**conninfo_to_dict(there), "dbname": missing})) as server,
+        run_impatient_server(make_url({**conninfo_to_dict(there), "dbname": missing})) as server,
         open_client(server) as client,
         psycopg.connect(postgres, autocommit=True) as admin,
     ):
@@ -89,12 +55,14 @@ def test_a_server_starts_without_its_database_and_works_once_it_is_there(
             admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(missing)))
 
 
-def test_connections_that_the_database_closed_are_replaced_unnoticed(
-    make_database: MakeDatabase, start_server: StartServer
-) -> None:
+def test_connections_that_the_database_closed_are_replaced_unnoticed(make_database: MakeDatabase) -> None:
     """No request fails, writes included, when every backend is terminated between two of them."""
     url = make_database()
-    with start_server(url) as server, open_client(server) as client, psycopg.connect(url, autocommit=True) as admin:
+    with (
+        run_impatient_server(url) as server,
+        open_client(server) as client,
+        psycopg.connect(url, autocommit=True) as admin,
+    ):
         for number in range(1, 6):
             admin.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -105,12 +73,10 @@ def test_connections_that_the_database_closed_are_replaced_unnoticed(
         assert "answering 503" not in server.read_log()
 
 
-def test_a_statement_that_waits_too_long_is_given_up_and_never_done(
-    make_database: MakeDatabase, start_server: StartServer
-) -> None:
+def test_a_statement_that_waits_too_long_is_given_up_and_never_done(make_database: MakeDatabase) -> None:
     """A row that somebody has locked: 503 at the deadline, and no late write once the lock is gone."""
     url = make_database()
-    with start_server(url) as server, open_client(server) as client, psycopg.connect(url) as locker:
+    with run_impatient_server(url) as server, open_client(server) as client, psycopg.connect(url) as locker:
         task = create_task(client, ALICE)
         path = f"{ALICE.tasks}/{task['id']}"
         locker.execute("SELECT * FROM tasks FOR UPDATE")
@@ -124,11 +90,11 @@ def test_a_statement_that_waits_too_long_is_given_up_and_never_done(
         assert client.patch(path, json={"title": "In time"}).json()["title"] == "In time"
 
 
-def test_a_frozen_backend_is_cut_off(new_state_folder: Path, start_server: StartServer) -> None:
+def test_a_frozen_backend_is_cut_off(new_state_folder: Path) -> None:
     """It obeys nobody; the client has its 503 in time, and the next one a connection that works."""
     with (
         run_postgres(new_state_folder) as url,
-        start_server(url, DATABASE_POOL_SIZE="1") as server,
+        run_impatient_server(url, DATABASE_POOL_SIZE="1") as server,
         open_client(server) as client,
         psycopg.connect(url) as admin,
     ):
@@ -145,9 +111,7 @@ def test_a_frozen_backend_is_cut_off(new_state_folder: Path, start_server: Start
             os.kill(row[0], signal.SIGCONT)
 
 
-def test_a_schema_that_cannot_be_migrated_later_is_named_once(
-    postgres: str, make_database: MakeDatabase, start_server: StartServer
-) -> None:
+def test_a_schema_that_cannot_be_migrated_later_is_named_once(postgres: str, make_database: MakeDatabase) -> None:
     """A server that started without its database says so, and goes on answering 503 until somebody mends it."""
     made = make_database()
     with psycopg.connect(made) as connection:
@@ -156,7 +120,7 @@ def test_a_schema_that_cannot_be_migrated_later_is_named_once(
     later = f"{name}_later"
     url = make_url({**conninfo_to_dict(made), "dbname": later})
     with (
-        start_server(url) as server,
+        run_impatient_server(url) as server,
         open_client(server) as client,
         psycopg.connect(postgres, autocommit=True) as admin,
     ):
@@ -214,14 +178,12 @@ def _count_rollbacks(admin: psycopg.Connection, database: str) -> int:
     return int(row[0])
 
 
-def test_a_full_pool_refuses_what_it_cannot_hold_at_once(
-    make_database: MakeDatabase, start_server: StartServer
-) -> None:
+def test_a_full_pool_refuses_what_it_cannot_hold_at_once(make_database: MakeDatabase) -> None:
     """One connection, busy until its deadline; one request may wait for it; the others are told so immediately."""
     url = make_database()
     small = {"DATABASE_POOL_SIZE": "1", "DATABASE_QUEUE_SIZE": "1", "DATABASE_TIMEOUT": "3"}
     with (
-        start_server(url, **small) as server,
+        run_impatient_server(url, **small) as server,
         open_client(server) as client,
         psycopg.connect(url) as locker,
         ThreadPoolExecutor(5) as pool,
@@ -256,14 +218,12 @@ def test_a_connection_whose_statement_was_told_to_stop_is_not_used_again(make_da
     assert before != after
 
 
-def test_a_schema_that_cannot_be_brought_up_to_date_stops_the_start(
-    make_database: MakeDatabase, start_server: StartServer
-) -> None:
+def test_a_schema_that_cannot_be_brought_up_to_date_stops_the_start(make_database: MakeDatabase) -> None:
     """The server says what is wrong in one sentence and does not serve."""
     url = make_database()
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE tasks (id bigint PRIMARY KEY, title text)")
-    with pytest.raises(AssertionError) as caught, start_server(url):
+    with pytest.raises(AssertionError) as caught, run_impatient_server(url):
         pass
     assert "it lacks created_at, description, is_completed, updated_at, user_id." in str(caught.value)
     assert "Traceback" not in str(caught.value)
