@@ -33,6 +33,7 @@ from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
 from taskflow.database import Database
+from taskflow.headers import SecurityHeaders
 from taskflow.logs import RequestLog, note_user
 from taskflow.settings import Settings
 
@@ -64,6 +65,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
         import_name="taskflow",
         lifespan=partial(_run_with, database),
         middlewares=[
+            partial(SecurityHeaders, is_production=settings.is_production),
             partial(ServerErrorMiddleware, handler=_answer_defect),
             RequestLog,
             partial(Cors, origins=settings.cors_origins, methods=list_methods(document)),

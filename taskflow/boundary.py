@@ -1,5 +1,6 @@
 """Where what an application raises becomes an answer."""
 
+import asyncio
 import logging
 
 from starlette.exceptions import HTTPException
@@ -7,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from taskflow.errors import MethodNotAllowed, PathNotFound, Problem, render_problem
+from taskflow.errors import MethodNotAllowed, PathNotFound, Problem, ServerStopping, render_problem
 from taskflow.logs import note_reason
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class ErrorBoundary:
 
         try:
             await self._app(scope, receive, send_noting)
-        except Exception as error:  # noqa: BLE001  it is logged below
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  it is logged below
             response = _answer(error)
             # Connexion leaves it in a circle with its own frame, which would keep the whole request in memory until the
             # garbage collector comes by.
@@ -47,7 +48,10 @@ class ErrorBoundary:
             await response(scope, receive, send)
 
 
-def _answer(error: Exception) -> Response:
+def _answer(error: Exception | asyncio.CancelledError) -> Response:
+    if isinstance(error, asyncio.CancelledError):
+        # A server that stops cancels what has not come to its end in time; this is its end.
+        error = ServerStopping()
     if isinstance(error, Problem):
         if error.reason is not None:
             note_reason(error.reason)

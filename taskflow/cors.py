@@ -12,8 +12,20 @@ from taskflow.errors import PreflightRefused, render_problem
 MAX_AGE_SECONDS = 600
 """How long a browser remembers a preflight's answer; more than two hours is more than any browser does."""
 
+EXPOSED = ["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
+"""What a page may read of an answer's headers."""
+
 _OTHERS = [(b"vary", b"Origin")]
 """What an answer to a page of another origin, or to no page, says: that its headers depend on the origin."""
+
+
+def list_cors_headers(origins: Sequence[str]) -> dict[str, list[tuple[bytes, bytes]]]:
+    """Give, for each origin, the headers of an answer to a page of it."""
+    same = [
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", ", ".join(EXPOSED).encode()),
+    ]
+    return {origin: [*same, (b"access-control-allow-origin", origin.encode()), *_OTHERS] for origin in origins}
 
 
 class Cors(CORSMiddleware):
@@ -27,13 +39,10 @@ class Cors(CORSMiddleware):
             allow_headers=["Authorization", "Content-Type"],
             # Some frontends send their cookies along with every call; they are ignored here.
             allow_credentials=True,
-            expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
+            expose_headers=EXPOSED,
             max_age=MAX_AGE_SECONDS,
         )
-        same = [(name.lower().encode(), value.encode()) for name, value in self.simple_headers.items()]
-        self._added = {
-            origin: [*same, (b"access-control-allow-origin", origin.encode()), *_OTHERS] for origin in origins
-        }
+        self._added = list_cors_headers(origins)
 
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
         # As Starlette would, but with what is always the same worked out beforehand.

@@ -1,15 +1,20 @@
 """What can go wrong, as facts, and the one place that turns a fact into an answer.
 
     Problem
+    ├── RequestMalformed, UpgradeRefused                     400
     ├── BodyMissing, BodyNotJson, PreflightRefused           400
     ├── TokenMissing                                         401
     ├── TokenInvalid ── TokenExpired, TokenSignatureInvalid  401
     ├── NotYourPath, NotYourTask                             403
     ├── PathNotFound, TaskNotFound                           404
     ├── MethodNotAllowed                                     405
+    ├── RequestTimeout                                       408
     ├── BodyTooLarge                                         413
+    ├── UrlTooLong                                           414
     ├── MediaTypeUnsupported, EncodingUnsupported            415
     ├── Unprocessable                                        422
+    ├── HeadersTooLarge                                      431
+    ├── ServerBusy, ServerStopping                           503
     └── DatabaseUnavailable ── DatabaseTimeout               503
 
 Every other exception is a defect: the client gets a constant 500, the log gets the trace.
@@ -35,9 +40,12 @@ _TITLES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     413: "Content Too Large",
+    414: "URI Too Long",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -63,6 +71,18 @@ class Problem(Exception):
     errors: Sequence[FieldError] = ()
     reason: str | None = None
     """What the log says beyond that, and the client is not told."""
+
+
+class RequestMalformed(Problem):
+    """What came is no HTTP/1.1, or could be read in two ways."""
+
+    status = 400
+    detail = "The request is not valid HTTP/1.1."
+
+
+class UpgradeRefused(Problem):
+    status = 400
+    detail = "A request with a body cannot ask for another protocol; send it without the header Upgrade."
 
 
 class BodyMissing(Problem):
@@ -148,6 +168,16 @@ class MethodNotAllowed(Problem):
         self.headers = (("Allow", methods),)
 
 
+class RequestTimeout(Problem):
+    """`limit` is in seconds."""
+
+    status = 408
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit)
+        self.detail = f"The request was not complete after {limit:g} seconds."
+
+
 class BodyTooLarge(Problem):
     """`limit` is in bytes."""
 
@@ -156,6 +186,16 @@ class BodyTooLarge(Problem):
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.detail = f"The request body is larger than {limit} bytes."
+
+
+class UrlTooLong(Problem):
+    """`limit` is in bytes."""
+
+    status = 414
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.detail = f"The URL is longer than {limit} bytes."
 
 
 class MediaTypeUnsupported(Problem):
@@ -178,6 +218,28 @@ class Unprocessable(Problem):
         super().__init__(errors)
         self.errors = errors[:MAX_ERRORS]
         self.detail = _summarise(errors)
+
+
+class HeadersTooLarge(Problem):
+    """`limit` is in bytes."""
+
+    status = 431
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.detail = f"The headers are larger than {limit} bytes."
+
+
+class ServerBusy(Problem):
+    status = 503
+    detail = "The server has more requests than it can answer, please retry."
+    headers = (("Retry-After", "1"),)
+
+
+class ServerStopping(Problem):
+    status = 503
+    detail = "The server is stopping, please retry."
+    headers = (("Retry-After", "1"),)
 
 
 class DatabaseUnavailable(Problem):

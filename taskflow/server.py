@@ -5,6 +5,7 @@ import logging
 import math
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import time
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
 from threading import Thread
+from types import FrameType
+from typing import cast
 
 import psycopg
 import uvicorn
@@ -23,6 +26,8 @@ from taskflow.app import create_app
 from taskflow.development import make_token, provide_defaults
 from taskflow.logs import configure_logging
 from taskflow.migrations import migrate
+from taskflow.protocol import Protocol
+from taskflow.reception import Reception
 from taskflow.settings import Settings
 from taskflow.signals import choose_ending_signals
 from taskflow.threads import run_in_thread
@@ -32,11 +37,17 @@ EXAMPLE_USER = "user_abc123"
 
 BACKLOG = 2048
 
-GRACE_SECONDS = 30
-"""How long requests under way may take to finish once the server has been told to stop."""
-
 WORKER_START_SECONDS = 60
 """How long to wait for the workers before saying that they are up."""
+
+OTHER_FILES = 100
+"""What a worker has open besides connections: libraries, pipes, standard streams."""
+
+SAME_WISH_SECONDS = 0.5
+"""A signal to end that comes so soon after another means the same: a terminal and a supervisor may both send one."""
+
+JOIN_POLL_SECONDS = 0.05
+"""How often the parent looks whether its workers have ended, and whether it is told to wait no longer."""
 
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 """What a terminal sends to every process in it. Workers leave it to their parent, who tells them to end."""
@@ -56,6 +67,7 @@ def run_server(settings: Settings) -> None:
     with _bind(settings) as listener, provide_defaults(settings) as complete:
         # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
         app = create_app(complete)
+        _allow_connections(complete)
         _migrate_first(complete)
         _settle_memory()
         several = settings.web_concurrency > 1
@@ -66,10 +78,11 @@ def run_server(settings: Settings) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
-            http="httptools",
+            http=cast("type[Protocol]", partial(Protocol, reception=Reception(complete))),
             ws="none",
             lifespan="on",
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=settings.keep_alive_timeout,
+            timeout_graceful_shutdown=settings.shutdown_timeout,
         )
         if several:
             _Supervisor(config, complete, listener).run()
@@ -84,6 +97,17 @@ def make_worker_app(settings: Settings) -> ASGIApp:
     app = create_app(settings)
     _settle_memory()
     return app
+
+
+def _allow_connections(settings: Settings) -> None:
+    """Ask the system for as many open files as the connections of a worker need: by default it allows 1024."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.max_connections + settings.pool_size + OTHER_FILES
+    if most != resource.RLIM_INFINITY and most < needed:
+        logger.warning("MAX_CONNECTIONS is %d, but the system allows %d open files", settings.max_connections, most)
+        needed = most
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
 
 
 def _settle_memory() -> None:
@@ -119,10 +143,26 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._settings = settings
         self._listener = listener
+        self._told_at = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _announce(self._settings, self._listener)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._told_at = time.monotonic()
+        elif time.monotonic() - self._told_at >= SAME_WISH_SECONDS:
+            self.force_exit = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:
+            # uvicorn would leave all as it is, and Python would complain of it.
+            for task in list(self.server_state.tasks):
+                task.cancel()
+            await self.lifespan.shutdown()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -139,9 +179,10 @@ class _Supervisor(Multiprocess):
     """uvicorn's supervisor of workers, which says when they are up, and ends when its terminal is closed."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings, listener: socket.socket) -> None:
-        ending = choose_ending_signals()
+        self._ending = frozenset(choose_ending_signals())
+        self._told_at = math.inf
         super().__init__(config, [listener])
-        if signal.SIGHUP not in ending:
+        if signal.SIGHUP not in self._ending:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._settings = settings
         self._listener = listener
@@ -161,6 +202,22 @@ class _Supervisor(Multiprocess):
         # Not while there is a signal to be obeyed: it may be the end.
         if not self.signal_queue:
             super().keep_subprocess_alive()
+
+    def terminate_all(self) -> None:
+        # As long as one process had it open, new connections would be taken, and nobody would answer them.
+        self._listener.close()
+        self._told_at = time.monotonic()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        while any(process.process.is_alive() for process in self.processes):
+            is_impatient = time.monotonic() - self._told_at >= SAME_WISH_SECONDS
+            if is_impatient and self._ending.intersection(self.signal_queue):
+                for process in self.processes:
+                    process.process.kill()
+            self.signal_queue.clear()
+            time.sleep(JOIN_POLL_SECONDS)
+        super().join_all()
 
     def handle_hup(self) -> None:
         # By itself uvicorn would restart the workers.

@@ -68,10 +68,18 @@ class Settings(BaseSettings):
 
     cors_origins: CommaSeparated = ("http://localhost:3000",)
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
+    max_url_bytes: int = Field(default=8192, ge=1024, le=65_535)
+    max_header_bytes: int = Field(default=32_768, ge=1024, le=1_048_576)
+    max_pipelined: int = Field(default=100, ge=1, le=10_000)
+    max_requests: int = Field(default=1000, ge=1, le=100_000)
+    max_connections: int = Field(default=4000, ge=1, le=1_000_000)
+    client_timeout: float = Field(default=30.0, ge=0.1, le=3600)
+    keep_alive_timeout: int = Field(default=5, ge=1, le=3600)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=MAX_PORT)
     web_concurrency: int = Field(default=1, ge=1, le=256)
+    shutdown_timeout: int = Field(default=30, ge=1, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     taskflow_state_dir: Path = Field(default_factory=_default_state_dir)
 

@@ -69,6 +69,10 @@ class Database:
         deadline = Deadline(connection, ask_at, cut_at)
         try:
             return await connection.execute(statement, values)
+        except asyncio.CancelledError:
+            # Nobody learns any more what becomes of it: one that waits for a lock must not be carried out later.
+            await connection.ask_to_stop(timeout=self._deadline)
+            raise
         except psycopg.Error as error:
             failure = explain_failure(error)
             if isinstance(failure, DatabaseUnavailable) and deadline.has_passed:

@@ -21,6 +21,9 @@ RECONNECT_SECONDS = (0.05, 1.0)
 OUTAGE_SECONDS = 1.0
 """How long the database may refuse to be connected to before requests are refused at once: a restart is waited for."""
 
+RETURN_SECONDS = 1.0
+"""How long a pool that is closed waits for what is lent: for a statement to be stopped, and no longer."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,6 +45,7 @@ class Pool:
         self._failure: str | None = None
         self._failing_since = math.inf
         self._closed = False
+        self._last_return: asyncio.Future[None] | None = None
 
     def open(self) -> None:
         """Begin to connect; returns at once."""
@@ -49,13 +53,16 @@ class Pool:
             self._begin_to_connect()
 
     async def close(self) -> None:
-        """Close what is here; what is lent is closed when it is given back."""
+        """Close what is here; what is lent is closed when it is given back, and waited for a moment."""
         self._closed = True
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
         while self._idle:
-            await self._idle.popleft().close()
+            await self._replace(self._idle.popleft())
+        if self._open:
+            self._last_return = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._last_return}, timeout=RETURN_SECONDS)
 
     async def take(self, until: float) -> Connection:
         """Lend a connection that the server has not closed meanwhile, waiting until a time of the event loop.
@@ -116,6 +123,8 @@ class Pool:
         await connection.close()
         if not self._closed:
             self._begin_to_connect()
+        elif self._last_return is not None and not self._open and not self._last_return.done():
+            self._last_return.set_result(None)
 
     def _begin_to_connect(self) -> None:
         task = asyncio.create_task(self._connect_at_last())

@@ -40,3 +40,8 @@ def find_processes(*folders: Path) -> list[int]:
             if any(Path(f"{folder}".removesuffix(" (deleted)")).is_relative_to(other.resolve()) for other in folders):
                 found.append(int(entry.name))
     return found
+
+
+def count_files(process: int) -> int:
+    """Give how many files and connections a process has open."""
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))

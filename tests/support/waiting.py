@@ -22,3 +22,8 @@ def wait_for(condition: Callable[[], T | None], timeout: float) -> T:
         if time.monotonic() > deadline:
             raise AssertionError(f"still not true after {timeout} s: {condition.__name__}")
         time.sleep(POLL_SECONDS)
+
+
+def let_time_pass(seconds: float) -> None:
+    """Do nothing for a while, where it is time itself that something must withstand."""
+    time.sleep(seconds)

@@ -1,9 +1,10 @@
 """A connection on which the tests decide every byte, for what a well-behaved client would never send."""
 
 import socket
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,7 +18,7 @@ PATIENCE_SECONDS = 20
 class Wire:
     """One open connection. `read_answer` raises TimeoutError if the server does not answer."""
 
-    def __init__(self, connection: socket.socket, incoming: BinaryIO) -> None:
+    def __init__(self, connection: socket.socket, incoming: BufferedReader) -> None:
         self._connection = connection
         self._incoming = incoming
 
@@ -31,6 +32,24 @@ class Wire:
         has_body = status >= 200 and not to_head
         body = self._incoming.read(int(headers.get("Content-Length", 0))) if has_body else b""
         return httpx.Response(status, headers=headers, content=body)
+
+    def read_to_end(self) -> bytes:
+        """Give what else comes until the server closes the connection, in order or by a reset."""
+        parts = []
+        with suppress(ConnectionResetError):
+            while part := self._incoming.read1(65_536):
+                parts.append(part)
+        return b"".join(parts)
+
+    def end(self) -> None:
+        """Say that nothing more will be sent."""
+        self._connection.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Vanish, as a client does that crashes."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._incoming.close()
+        self._connection.close()
 
     @staticmethod
     def _split(line: bytes) -> tuple[bytes, bytes]:

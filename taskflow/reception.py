@@ -1,0 +1,73 @@
+"""How much a process takes in at once, and the answers that it gives without its application."""
+
+import asyncio
+import logging
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from taskflow.cors import list_cors_headers
+from taskflow.errors import Problem, render_problem
+from taskflow.headers import Headers, choose_headers
+from taskflow.settings import Settings
+
+REPORT_SECONDS = 1.0
+"""How often the log says how many were turned away: a line for each would cost more than turning it away."""
+
+logger = logging.getLogger(__name__)
+
+
+class Reception:
+    """Holds the limits of a process, and counts what is under way against them.
+
+    It is plain data, so that it can be handed to a worker.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.max_url_bytes = settings.max_url_bytes
+        self.max_header_bytes = settings.max_header_bytes
+        self.max_pipelined = settings.max_pipelined
+        self.max_connections = settings.max_connections
+        self.client_timeout = settings.client_timeout
+        self.waited_for = 0
+        """Requests under way that wait for their client: for the rest of their body, or for room to send."""
+        self._max_requests = settings.max_requests
+        self._headers = choose_headers(is_production=settings.is_production)
+        self._cors = {origin.encode(): headers for origin, headers in list_cors_headers(settings.cors_origins).items()}
+        self._written: dict[tuple[str, bytes, bool], bytes] = {}
+        self._turned_away = 0
+
+    def is_full(self, tasks: int) -> bool:
+        """Whether `tasks` requests under way are too many for one more.
+
+        Those that wait for their client do not count: else a few slow clients could keep out all the others.
+        """
+        return tasks - self.waited_for >= self._max_requests
+
+    def note_turned_away(self) -> None:
+        """Count a client that was turned away, for the log."""
+        if self._turned_away == 0:
+            asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report)
+        self._turned_away += 1
+
+    def write_answer(self, problem: Problem, origin: bytes, default_headers: Headers, *, is_last: bool) -> bytes:
+        """Write a whole answer; `is_last` says in it that the connection will be closed.
+
+        Its text is made once: to turn a request away must cost a fraction of what it costs to answer it.
+        """
+        origin = origin if origin in self._cors else b""
+        key = (problem.detail, origin, is_last)
+        if key not in self._written:
+            response = render_problem(problem)
+            headers = [*response.raw_headers, *self._headers, *self._cors.get(origin, [])]
+            if is_last:
+                headers.append((b"connection", b"close"))
+            self._written[key] = b"%b\r\n%b" % (_write_headers(headers), bytes(response.body))
+        return STATUS_LINE[problem.status] + _write_headers(default_headers) + self._written[key]
+
+    def _report(self) -> None:
+        logger.warning("turned %d away: MAX_REQUESTS or MAX_CONNECTIONS is reached", self._turned_away)
+        self._turned_away = 0
+
+
+def _write_headers(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -1,0 +1,180 @@
+"""What a request, a connection and all of them together may be at the most; each limit is a setting."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import MakeDatabase
+from tests.support.cast import ALICE
+from tests.support.faults import open_client, run_impatient_server
+from tests.support.problems import expect_problem
+from tests.support.processes import count_files
+from tests.support.server import Server
+from tests.support.waiting import wait_for
+from tests.support.wire import Wire, connect, write_head
+
+MAX_URL_BYTES = 1024
+MAX_HEADER_BYTES = 4096
+MAX_PIPELINED = 10
+MAX_CONNECTIONS = 30
+
+URL_TOO_LONG = expect_problem(414, "The URL is longer than 1024 bytes.")
+HEADERS_TOO_LARGE = expect_problem(431, "The headers are larger than 4096 bytes.")
+BUSY = expect_problem(503, "The server has more requests than it can answer, please retry.")
+MEBIBYTE = b"x" * 1_048_576
+
+
+@pytest.fixture(scope="module")
+def server(make_database: MakeDatabase) -> Iterator[Server]:
+    """A server with small limits."""
+    limits = {
+        "MAX_URL_BYTES": MAX_URL_BYTES,
+        "MAX_HEADER_BYTES": MAX_HEADER_BYTES,
+        "MAX_PIPELINED": MAX_PIPELINED,
+        "MAX_CONNECTIONS": MAX_CONNECTIONS,
+        "CLIENT_TIMEOUT": 20,
+        "DATABASE_TIMEOUT": 5,
+    }
+    with run_impatient_server(make_database(), **{name: str(value) for name, value in limits.items()}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with open_client(server) as alice:
+        yield alice
+
+
+def expect_last(wire: Wire, status: int, problem: dict[str, object]) -> None:
+    """The last answer on a connection."""
+    answer = wire.read_answer()
+    assert (answer.status_code, answer.json(), answer.headers["Connection"]) == (status, problem, "close")
+    assert wire.read_to_end() == b""
+
+
+def test_a_url_may_be_as_long_as_the_limit_and_no_longer(server: Server) -> None:
+    """The query counts too."""
+    with connect(server) as wire:
+        wire.send(write_head("GET", b"/docs?".ljust(MAX_URL_BYTES, b"x")))
+        assert wire.read_answer().status_code == 200
+        wire.send(write_head("GET", b"/docs?".ljust(MAX_URL_BYTES + 1, b"x")))
+        expect_last(wire, 414, URL_TOO_LONG)
+
+
+def test_headers_may_be_as_large_as_the_limit_and_no_larger(server: Server) -> None:
+    """Each counts 32 bytes more than its name and value have, so that many small ones are not for free."""
+    room = MAX_HEADER_BYTES - len(b"Host" + b"test") - 32
+    with connect(server) as wire:
+        wire.send(write_head("GET", b"/docs", b"X: " + b"x" * (room - 1 - 32)))
+        assert wire.read_answer().status_code == 200
+        wire.send(write_head("GET", b"/docs", b"X: " + b"x" * (room - 32)))
+        expect_last(wire, 431, HEADERS_TOO_LARGE)
+    many = room // (1 + 1 + 32)
+    with connect(server) as wire:
+        wire.send(write_head("GET", b"/docs", *[b"X: x"] * many))
+        assert wire.read_answer().status_code == 200
+        wire.send(write_head("GET", b"/docs", *[b"X: x"] * (many + 1)))
+        expect_last(wire, 431, HEADERS_TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "status", "problem"),
+    [
+        (b"GET /", 414, URL_TOO_LONG),
+        (b"GET / HTTP/1.1\r\nX: ", 431, HEADERS_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\n", 431, HEADERS_TOO_LARGE),
+        (write_head("POST", ALICE.tasks.encode(), b"Transfer-Encoding: chunked", user=ALICE) + b"1;", 431, None),
+        (write_head("POST", ALICE.tasks.encode(), b"Transfer-Encoding: chunked", user=ALICE) + b"0\r\nX: ", 431, None),
+    ],
+    ids=["URL", "header", "name of a header", "extension of a chunk", "header behind the body"],
+)
+def test_what_does_not_end_is_ended(
+    beginning: bytes, status: int, problem: dict[str, object] | None, server: Server
+) -> None:
+    """Without being kept: a gigabyte of it would cost as much memory as a kilobyte."""
+    memory = read_peak_memory(server)
+    with connect(server) as wire:
+        wire.send(beginning)
+        # The server soon stops listening.
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_without_end(wire)
+        assert read_peak_memory(server) - memory < 20_000
+    with connect(server) as wire:
+        wire.send(beginning, MEBIBYTE)
+        expect_last(wire, status, problem or HEADERS_TOO_LARGE)
+
+
+def send_without_end(wire: Wire) -> None:
+    """Send a gigabyte."""
+    for _ in range(1000):
+        wire.send(MEBIBYTE)
+
+
+def read_peak_memory(server: Server) -> int:
+    """Give the most memory that the server has had so far, in KiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def test_requests_may_be_sent_ahead_up_to_a_number(server: Server) -> None:
+    """All of them are answered, in order; where there are more, the connection ends after those that were taken."""
+    get = write_head("GET", ALICE.tasks.encode(), user=ALICE)
+    with connect(server) as wire:
+        wire.send(get * (MAX_PIPELINED + 1))
+        for _ in range(MAX_PIPELINED + 1):
+            assert wire.read_answer().json() == []
+        wire.send(get * 500)
+        for _ in range(MAX_PIPELINED + 1):
+            assert wire.read_answer().json() == []
+        assert wire.read_to_end() == b""
+
+
+def test_connections_beyond_the_limit_are_told_so_and_closed(server: Server, client: httpx.Client) -> None:
+    """Those that are open go on, and a place that becomes free is taken."""
+    assert client.get(ALICE.tasks).status_code == 200
+    files = count_files(server.process.pid)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connect(server)) for _ in range(MAX_CONNECTIONS - 1)]
+        for wire in wires:
+            wire.send(write_head("GET", b"/docs"))
+            assert wire.read_answer().status_code == 200
+        with connect(server) as wire:
+            answer = wire.read_answer()
+            assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (503, BUSY, "1")
+            assert wire.read_to_end() == b""
+        assert client.get(ALICE.tasks).status_code == 200
+        wait_for(lambda: "MAX_CONNECTIONS is reached" in server.read_log(), 10)
+    wait_for(lambda: count_files(server.process.pid) <= files, 10)
+    with connect(server) as wire:
+        wire.send(write_head("GET", b"/docs"))
+        assert wire.read_answer().status_code == 200
+
+
+def test_the_server_asks_for_as_many_files_as_it_may_need(make_database: MakeDatabase) -> None:
+    """By default a process may open 1024; where the system allows no more, the server says so and serves."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with run_impatient_server(make_database(), MAX_CONNECTIONS="2000") as server:
+        soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        assert soft >= 2000 + 10
+        assert "open files" not in server.read_log()
+    with run_impatient_server(make_database(), MAX_CONNECTIONS=str(min(most, 999_999) + 1)) as server:
+        assert ("the system allows" in server.read_log()) == (most < 1_000_000)
+
+
+def test_json_that_is_meant_to_hurt_is_refused(client: httpx.Client) -> None:
+    """Depth, digits and repetition: each within the limit of a body, each told what is wrong with it."""
+    bombs = {
+        b"[" * 500_000: (400, "The request body is not valid JSON (line 1, column 1026)."),
+        b'{"a":' * 150_000: (400, "The request body is not valid JSON (line 1, column 5122)."),
+        b'{"title": ' + b"9" * 1_000_000 + b"}": (400, "The request body is not valid JSON (line 1, column 11)."),
+        b'{"title": 1e400}': (400, "The request body is not valid JSON (line 1, column 11)."),
+        b'{"title": "a", "title": "b"}': (400, "The request body names a member of an object twice."),
+    }
+    for bomb, (status, detail) in bombs.items():
+        answer = client.post(ALICE.tasks, content=bomb)
+        assert (answer.status_code, answer.json()["detail"]) == (status, detail)
+    assert client.get(ALICE.tasks).json() == []

@@ -1,0 +1,158 @@
+"""A server that is told to stop: what is under way is finished, what is new is refused, and it ends in time."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conftest import MakeDatabase
+from tests.support.cast import ALICE
+from tests.support.faults import open_client, run_impatient_server
+from tests.support.problems import expect_problem
+from tests.support.server import START_SECONDS, STOP_SECONDS, Server
+from tests.support.tasks import create_task
+from tests.support.waiting import let_time_pass, wait_for
+from tests.support.wire import connect, write_head
+
+PATIENT = {"DATABASE_TIMEOUT": "20", "SHUTDOWN_TIMEOUT": "20"}
+HASTY = {"DATABASE_TIMEOUT": "20", "SHUTDOWN_TIMEOUT": "1"}
+BODY = b'{"title": "Buy groceries"}'
+STOPPING = expect_problem(503, "The server is stopping, please retry.")
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def wait_for_statement(admin: psycopg.Connection) -> None:
+    """Wait until a statement of the server's waits for a lock."""
+
+    def waits() -> bool:
+        return admin.execute(WAITING).fetchone() != (0,)
+
+    wait_for(waits, 20)
+
+
+def is_refused(server: Server) -> bool:
+    """Whether nobody listens any more."""
+    try:
+        with connect(server):
+            return False
+    except ConnectionRefusedError:
+        return True
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_is_under_way_is_finished_and_what_is_new_is_refused(workers: str, make_database: MakeDatabase) -> None:
+    """A statement that waits, and a body of which half is here, get their answers; new connections are refused."""
+    url = make_database()
+    with (
+        run_impatient_server(url, "--workers", workers, **PATIENT) as server,
+        open_client(server) as client,
+        psycopg.connect(url) as locker,
+        psycopg.connect(url, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as pool,
+        connect(server) as half,
+        connect(server) as idle,
+    ):
+        wait_for(lambda: server.read_log().count("Application startup complete") == int(workers), START_SECONDS)
+        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
+        half.send(write_head("POST", ALICE.tasks.encode(), b"Content-Length: %d" % len(BODY), user=ALICE), BODY[:9])
+        idle.send(write_head("GET", b"/docs"))
+        assert idle.read_answer().status_code == 200
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        answer = pool.submit(client.patch, path, json={"title": "Last words"})
+        wait_for_statement(admin)
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: is_refused(server), 10)
+        assert idle.read_to_end() == b""
+        assert server.process.poll() is None
+        locker.rollback()
+        assert (answer.result().status_code, answer.result().headers["Connection"]) == (200, "close")
+        half.send(BODY[9:])
+        assert half.read_answer().status_code == 201
+        assert server.process.wait(STOP_SECONDS) == 0
+        titles = admin.execute("SELECT title FROM tasks ORDER BY id").fetchall()
+        assert titles == [("Last words",), ("Buy groceries",)]
+        assert "Traceback" not in server.read_log()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_takes_too_long_is_told_so_and_never_done(workers: str, make_database: MakeDatabase) -> None:
+    """At the end of SHUTDOWN_TIMEOUT: 503 for the client, and no late write when the lock is gone."""
+    url = make_database()
+    with (
+        run_impatient_server(url, "--workers", workers, **HASTY) as server,
+        open_client(server) as client,
+        psycopg.connect(url) as locker,
+        psycopg.connect(url, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        task = create_task(client, ALICE)
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        answer = pool.submit(client.patch, f"{ALICE.tasks}/{task['id']}", json={"title": "Too late"})
+        wait_for_statement(admin)
+        started = monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert 1 <= monotonic() - started < 1 + 5
+        assert (answer.result().status_code, answer.result().json()) == (503, STOPPING)
+        assert answer.result().headers["Retry-After"] == "1"
+        # PostgreSQL may need a moment to hear of it.
+        wait_for(lambda: admin.execute(WAITING).fetchone() == (0,), 10)
+        locker.rollback()
+        assert admin.execute("SELECT title FROM tasks").fetchall() == [("Buy groceries",)]
+        assert "Traceback" not in server.read_log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_signal_ends_it_at_once(workers: str, number: signal.Signals, make_database: MakeDatabase) -> None:
+    """Without waiting for what is under way, and without a trace."""
+    url = make_database()
+    with (
+        run_impatient_server(url, "--workers", workers, **PATIENT) as server,
+        open_client(server) as client,
+        psycopg.connect(url) as locker,
+        psycopg.connect(url, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        task = create_task(client, ALICE)
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        answer = pool.submit(client.patch, f"{ALICE.tasks}/{task['id']}", json={"title": "Too late"})
+        wait_for_statement(admin)
+        server.process.send_signal(number)
+        wait_for(lambda: is_refused(server), 10)
+        let_time_pass(0.6)  # what comes at once after the first is taken for the same wish
+        started = monotonic()
+        server.process.send_signal(number)
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert monotonic() - started < 5
+        error = answer.exception()
+        assert isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) or answer.result().json() == STOPPING
+        assert "Traceback" not in server.read_log()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_two_signals_at_once_are_one_wish(workers: str, make_database: MakeDatabase) -> None:
+    """A terminal and a supervisor may both send one: what is under way is finished all the same."""
+    url = make_database()
+    with (
+        run_impatient_server(url, "--workers", workers, **PATIENT) as server,
+        open_client(server) as client,
+        psycopg.connect(url) as locker,
+        psycopg.connect(url, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        answer = pool.submit(client.patch, path, json={"title": "Last words"})
+        wait_for_statement(admin)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGINT)
+        wait_for(lambda: is_refused(server), 10)
+        let_time_pass(1)
+        assert not answer.done()
+        locker.rollback()
+        assert answer.result().json()["title"] == "Last words"
+        assert server.process.wait(STOP_SECONDS) == 0
