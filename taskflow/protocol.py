@@ -31,6 +31,12 @@ LINGER_SECONDS = 2.0
 If it were closed at once with bytes unread, the client could be told of a reset before it has seen the answer.
 """
 
+PAUSE_SECONDS = 1.0
+"""How long a connection is not read after a request on it was turned away, which Retry-After has asked it for.
+
+Clients that come again at once could otherwise keep the server so busy turning them away that it does nothing else.
+"""
+
 IGNORED_BYTES = 16 * 1_048_576
 """How much is read and thrown away of a request that has its answer: enough for a client that looks for it last."""
 
@@ -59,6 +65,7 @@ class Protocol(HttpToolsProtocol):
         self._is_waited_for = False
         self._debt: asyncio.TimerHandle | None = None
         self._untaken: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
         # Of the request that is being received:
         self._is_receiving = False
         self._is_in_head = True
@@ -81,7 +88,7 @@ class Protocol(HttpToolsProtocol):
             self._demand_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._debt, self._untaken):
+        for timer in (self._debt, self._untaken, self._pause):
             if timer is not None:
                 timer.cancel()
         self._count_wait(is_waited_for=False)
@@ -247,6 +254,8 @@ class Protocol(HttpToolsProtocol):
             raise ServerBusy
         self._is_turned_away = True
         self._answer(ServerBusy(), is_last=False)
+        self.flow.pause_reading()
+        self._pause = self.loop.call_later(PAUSE_SECONDS, self.flow.resume_reading)
 
     def _refuse(self, problem: Problem) -> None:
         """Answer the request that is being received, if it has no answer yet, and end the connection."""

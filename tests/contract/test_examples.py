@@ -10,7 +10,7 @@ import orjson
 import psycopg
 import pytest
 
-from taskflow.errors import DatabaseTimeout, DatabaseUnavailable, Problem, render_problem
+from taskflow.errors import DatabaseTimeout, DatabaseUnavailable, Problem, ServerBusy, ServerStopping, render_problem
 from tests.support.cast import ALICE, BOB, User, authorize, sign
 from tests.support.contract import load_contract
 
@@ -61,7 +61,13 @@ PROVOCATIONS = {
 }
 
 # What it takes to provoke these on a running server is the subject of other tests.
-FAILURES = {"Unexpected": Problem(), "DatabaseUnavailable": DatabaseUnavailable(), "DatabaseTimeout": DatabaseTimeout()}
+FAILURES = {
+    "Unexpected": Problem(),
+    "DatabaseUnavailable": DatabaseUnavailable(),
+    "DatabaseTimeout": DatabaseTimeout(),
+    "ServerBusy": ServerBusy(),
+    "ServerStopping": ServerStopping(),
+}
 
 
 @pytest.fixture

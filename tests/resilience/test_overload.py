@@ -1,0 +1,147 @@
+"""More requests than the server takes: the rest is told so at once and cheaply, and nobody else suffers."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from time import monotonic
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conftest import MakeDatabase
+from tests.support.cast import ALICE
+from tests.support.contract import check_response
+from tests.support.faults import open_client, run_impatient_server
+from tests.support.problems import expect_problem
+from tests.support.server import Server
+from tests.support.tasks import create_task
+from tests.support.waiting import wait_for
+from tests.support.wire import connect, write_head
+
+MAX_REQUESTS = 5
+BUSY = expect_problem(503, "The server has more requests than it can answer, please retry.")
+GET = write_head("GET", ALICE.tasks.encode(), user=ALICE)
+ORIGIN = "http://localhost:3000"
+
+
+@pytest.fixture(scope="module")
+def database_url(make_database: MakeDatabase) -> str:
+    return make_database()
+
+
+@pytest.fixture(scope="module")
+def server(database_url: str) -> Iterator[Server]:
+    """A server that takes five requests at once."""
+    variables = {"MAX_REQUESTS": str(MAX_REQUESTS), "DATABASE_TIMEOUT": "20"}
+    with run_impatient_server(database_url, **variables) as running:
+        yield running
+
+
+@contextmanager
+def fill(server: Server, database_url: str) -> Iterator[list[Future[httpx.Response]]]:
+    """Keep as many requests under way as the server takes, until the block ends; give their answers to be."""
+    with (
+        open_client(server) as client,
+        psycopg.connect(database_url) as locker,
+        psycopg.connect(database_url, autocommit=True) as admin,
+        ThreadPoolExecutor(MAX_REQUESTS) as pool,
+    ):
+        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        answers = [pool.submit(client.patch, path, json={"is_completed": True}) for _ in range(MAX_REQUESTS)]
+
+        def is_full() -> bool:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%UPDATE tasks%' AND state = 'active'"
+            return admin.execute(waiting + " AND pid <> pg_backend_pid()").fetchone() == (MAX_REQUESTS,)
+
+        wait_for(is_full, 10)
+        yield answers
+        locker.rollback()
+        assert [answer.result().status_code for answer in answers] == [200] * MAX_REQUESTS
+
+
+def test_one_request_too_many_is_told_so_at_once(server: Server, database_url: str) -> None:
+    """With all that a page needs to understand it, on a connection that stays; those under way are not disturbed."""
+    with open_client(server) as client, fill(server, database_url) as answers:
+        started = monotonic()
+        refusal = client.get(ALICE.tasks, headers={"Origin": ORIGIN})
+        assert monotonic() - started < 5
+        check_response(refusal)
+        assert (refusal.status_code, refusal.json()) == (503, BUSY)
+        assert dict(refusal.headers) | {"date": ""} == {
+            "date": "",
+            "content-length": str(len(refusal.content)),
+            "content-type": "application/problem+json",
+            "retry-after": "1",
+            "cache-control": "no-store",
+            "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "referrer-policy": "no-referrer",
+            "access-control-allow-credentials": "true",
+            "access-control-expose-headers": "Location, Retry-After, WWW-Authenticate, X-Request-Id",
+            "access-control-allow-origin": ORIGIN,
+            "vary": "Origin",
+        }
+        assert not any(answer.done() for answer in answers)
+    with open_client(server) as client:
+        assert client.get(ALICE.tasks).status_code == 200
+    wait_for(lambda: "turned 1 away: MAX_REQUESTS or MAX_CONNECTIONS is reached" in server.read_log(), 10)
+
+
+def test_a_connection_outlives_a_refusal_but_is_not_read_for_a_while(server: Server, database_url: str) -> None:
+    """A client that comes again at once waits as long as Retry-After has asked it to; a body is not mistaken."""
+    post = write_head("POST", ALICE.tasks.encode(), b"Content-Length: %d" % len(GET), user=ALICE) + GET
+    with connect(server) as wire:
+        with fill(server, database_url):
+            started = monotonic()
+            wire.send(post)
+            assert wire.read_answer().status_code == 503
+            wire.send(post)
+            assert wire.read_answer().status_code == 503
+            assert monotonic() - started > 0.9
+        wire.send(GET)
+        assert wire.read_answer().status_code == 200
+    with open_client(server) as client:
+        assert {task["title"] for task in client.get(ALICE.tasks).json()} == {"Buy groceries"}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        write_head("HEAD", ALICE.tasks.encode(), user=ALICE),
+        write_head("POST", ALICE.tasks.encode(), b"Content-Length: 10", b"Expect: 100-continue", user=ALICE),
+        write_head("GET", ALICE.tasks.encode(), b"Connection: close", user=ALICE),
+        GET.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ],
+    ids=["HEAD", "Expect", "Connection: close", "HTTP/1.0"],
+)
+def test_a_refusal_ends_a_connection_that_it_could_leave_in_doubt(
+    request_: bytes, server: Server, database_url: str
+) -> None:
+    """Whether a body comes now, or is expected in the answer, is not certain for these."""
+    with fill(server, database_url), connect(server) as wire:
+        wire.send(request_)
+        answer = wire.read_answer()
+        assert (answer.status_code, answer.headers["Connection"], answer.json()) == (503, "close", BUSY)
+        assert wire.read_to_end() == b""
+
+
+def test_requests_that_wait_for_their_clients_keep_nobody_out(server: Server) -> None:
+    """More clients than the server takes requests have sent half a body: others are served."""
+    with open_client(server) as client, ExitStack() as stack:
+        for _ in range(4 * MAX_REQUESTS):
+            wire = stack.enter_context(connect(server))
+            wire.send(write_head("POST", ALICE.tasks.encode(), b"Content-Length: 10", user=ALICE), b"{")
+        for _ in range(10):
+            assert client.get(ALICE.tasks).status_code == 200
+
+
+def test_requests_sent_ahead_are_not_refused_behind_one_that_is_answered(server: Server, database_url: str) -> None:
+    """Answers must come in order, and each connection has one request under way at a time."""
+    with connect(server) as wire, fill(server, database_url):
+        pass
+    with connect(server) as wire:
+        wire.send(GET * 20)
+        assert [wire.read_answer().status_code for _ in range(20)] == [200] * 20
