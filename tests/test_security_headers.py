@@ -28,7 +28,7 @@ DATA = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 ABOUT_SECURITY = [*DATA, "server", "x-powered-by"]

@@ -44,10 +44,9 @@ _START_SCRIPT = b"""SwaggerUIBundle({
 """
 
 
-# The page takes scripts and styles from here alone, and talks to nobody else. Swagger UI writes styles into the page,
-# and has pictures of its own in its stylesheet.
+# The page takes scripts and styles from here alone, and talks to nobody else. Swagger UI's stylesheet holds pictures.
 _PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

@@ -86,6 +86,34 @@ def list_alices_tasks(page: Page) -> Locator:
     return operation.locator(".live-responses-table tbody")
 
 
+PROBES = {
+    "script-src-elem": "document.head.append(Object.assign(document.createElement('script'), {src: ELSEWHERE}))",
+    "style-src-elem": "document.head.append(document.createElement('style'))",
+    "img-src": "new Image().src = ELSEWHERE",
+    "connect-src": "fetch(ELSEWHERE).catch(() => {})",
+    "script-src-attr": "document.body.innerHTML = '<p onclick=\"1\">'",
+    "frame-src": "document.body.append(Object.assign(document.createElement('iframe'), {src: ELSEWHERE}))",
+    "form-action": "const form = document.createElement('form'); form.action = ELSEWHERE;"
+    " document.body.append(form); form.submit()",
+}
+
+
+@pytest.mark.parametrize("directive", PROBES)
+def test_the_page_may_do_nothing_that_it_need_not(directive: str, browser: Browser, server: Server) -> None:
+    """Whatever a contract or an answer would smuggle into it could neither load, nor run, nor send anything away."""
+    with browser.new_context(base_url=server.url) as context:
+        page = context.new_page()
+        page.goto("/docs")
+        violated = page.evaluate(
+            "([probe]) => new Promise((resolve) => {"
+            "  addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective));"
+            "  new Function('ELSEWHERE', probe)('https://elsewhere.example');"
+            "})",
+            [PROBES[directive]],
+        )
+    assert violated == directive
+
+
 def test_the_page_shows_the_five_operations(page: Page) -> None:
     """NFR-006, SC-008: method, path and summary of each, in the order of the contract."""
     expected = [
