@@ -17,6 +17,7 @@ from tests.support.tasks import expect_task
 from tests.support.waiting import wait_for
 
 CLIENTS = 500
+POOL_SIZE = 10
 PATIENCE_SECONDS = 60
 
 
@@ -55,6 +56,9 @@ async def gather(lives: list[Coroutine[Any, Any, None]]) -> None:
 
 def test_five_hundred_clients_at_once_are_served(server: Server, database_url: str) -> None:
     """NFR-002: nobody is refused, nobody gets what is another's, and nothing is left of them."""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        wait_for(lambda: admin.execute(others + " AND state = 'idle'").fetchone() == (POOL_SIZE,), 20)
     files = count_files(server.process.pid)
     asyncio.run(gather([live(server, User(f"user-{number}")) for number in range(CLIENTS)]))
     wait_for(lambda: count_files(server.process.pid) <= files, 20)
