@@ -24,6 +24,7 @@ from tests.support.logs import (
     read_lines,
     wait_for_request,
 )
+from tests.support.privacy import find_secrets, note_text
 from tests.support.problems import expect_problem
 from tests.support.server import Server, make_environment, run_server, stop_process
 from tests.support.tasks import create_task
@@ -31,6 +32,29 @@ from tests.support.tokens import make_claims
 
 PRIVATE = "Pr1v8te"
 """Stands in everything that is sent here and must not be found in the log."""
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        (f"key={SECRET}", "secret"),
+        ("key=one-of-this-server's-own", "secret"),
+        (f"Authorization: {ALICE.token}", "token"),
+        ("cannot connect to postgresql://owner:s3cr3t@host/tasks", "connection string"),
+        ("password s3cr3t is wrong", "password"),
+        ("INSERT Buy groceries", "text"),
+        ("INSERT A title that nobody else has", "text"),
+    ],
+)
+def test_a_log_that_gives_something_away_is_noticed(log: str, kind: str) -> None:
+    """The log of every server in these tests is looked through at its end; so that this means something."""
+    note_text("A title that nobody else has")
+    environment = {
+        "DATABASE_URL": "postgresql://owner:s3cr3t@host/tasks",
+        "BETTER_AUTH_SECRET": SECRET if SECRET in log else "one-of-this-server's-own",
+    }
+    assert kind in find_secrets(log, environment)
+    assert find_secrets("GET /api/alice/tasks 200", environment) == set()
 
 
 def send_private_requests(scene: Scene) -> Iterator[httpx.Response]:

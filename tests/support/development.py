@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.privacy import find_secrets
 from tests.support.processes import find_processes
 from tests.support.server import STOP_SECONDS, Server, make_environment, run_server
 from tests.support.waiting import wait_for
@@ -26,7 +27,10 @@ def make_state_folder() -> Iterator[Path]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         wait_for(lambda: not find_processes(folder), STOP_SECONDS)
+        log = folder / "postgresql" / "cluster" / "server.log"
+        text = log.read_text() if log.exists() else ""
         shutil.rmtree(folder)
+    assert find_secrets(text, {}) == set()  # in PostgreSQL's own log either
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.privacy import find_secrets
 from tests.support.waiting import wait_for
 
 START_SECONDS = 60
@@ -43,7 +44,10 @@ _KEPT = {"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"}
 
 @contextmanager
 def run_server(environment: Mapping[str, str], *arguments: str) -> Iterator[Server]:
-    """Run `taskflow serve` on a free port until the block ends; give it once it answers."""
+    """Run `taskflow serve` on a free port until the block ends; give it once it answers.
+
+    Whatever has happened to it meanwhile, it must not have logged a secret, a token or what users wrote.
+    """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
@@ -58,6 +62,7 @@ def run_server(environment: Mapping[str, str], *arguments: str) -> Iterator[Serv
             yield Server(_wait_for_url(process, log), process, log)
         finally:
             stop_process(process)
+        assert find_secrets(log.read_text(), environment) == set()
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> int:
