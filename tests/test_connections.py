@@ -16,6 +16,7 @@ from taskflow.database.connection import Connection
 from taskflow.database.failures import DatabaseDefect
 from taskflow.database.pool import Pool, PoolExhausted
 from taskflow.errors import DatabaseUnavailable
+from taskflow.migrations import migrate
 from tests.conftest import MakeDatabase
 from tests.support.settings import make_settings
 from tests.support.silence import run_leaving_database
@@ -30,6 +31,7 @@ MAKE = Statement(b"make", b"CREATE TABLE note (number int)")
 WRITE = Statement(b"write", b"INSERT INTO note VALUES (1) RETURNING number")
 ONLY_READ = Statement(b"only_read", b"SET default_transaction_read_only = on")
 ACTIVE = "SELECT 1 FROM pg_stat_activity WHERE pid = %s::int AND state = 'active' AND query LIKE '%%sleep%%'"
+OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 BREAK = Statement(b"break", b"SELECT 1 / $1::int", ("by",))
 
 
@@ -185,6 +187,33 @@ def test_a_server_that_only_reads_is_not_asked_again(make_database: MakeDatabase
         return await database.fetch_all(WRITE, {})
 
     assert ask(make_database(), talk) == [(b"1",)]
+
+
+def test_one_failed_change_is_enough_to_leave_a_server_that_only_reads(make_database: MakeDatabase) -> None:
+    """All other idle connections lead to it too, and each would fail one more request, maybe much later."""
+    url = make_database()
+    migrate(url)
+    name = conninfo_to_dict(url)["dbname"]
+
+    async def talk() -> list[list[Row]]:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("CREATE TABLE note (number int)")
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+            database = Database(make_settings(url, database_pool_size=5))
+            await database.open()
+            async with asyncio.timeout(10):
+                while True:
+                    if admin.execute(OTHERS).fetchone() == (5,):
+                        break
+                    await asyncio.sleep(0.02)
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+            with pytest.raises(DatabaseUnavailable):
+                await database.fetch_all(WRITE, {})
+            rows = [await database.fetch_all(WRITE, {}) for _ in range(10)]
+            await database.close()
+            return rows
+
+    assert uvloop.run(talk()) == [[(b"1",)]] * 10
 
 
 def test_many_share_one_connection_in_turn(make_database: MakeDatabase) -> None:

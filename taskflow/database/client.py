@@ -32,7 +32,6 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._deadline = settings.database_timeout
         connect_timeout = _round_connect_timeout(self._deadline)
-        self._schema = SchemaKeeper(settings.dsn, connect_timeout=connect_timeout)
         options = _make_connection_options(settings.dsn, connect_timeout)
         # A transaction pooler hands the next statement to another backend, which does not know what was prepared.
         prepares = "-pooler" not in str(options.get("host", ""))
@@ -41,11 +40,12 @@ class Database:
             size=settings.pool_size,
             queue_size=settings.database_queue_size,
         )
+        # Not both at once: where there are fewer connections than the pool wants, it would leave none for the schema.
+        self._schema = SchemaKeeper(settings.dsn, connect_timeout=connect_timeout, then=self._pool.open)
 
     async def open(self) -> None:
-        """Bring the schema up to date and fill the pool; what cannot be done yet is tried again in the background."""
+        """Bring the schema up to date, then fill the pool; what cannot be done yet goes on in the background."""
         await self._schema.open(patience=self._deadline)
-        self._pool.open()
 
     async def close(self) -> None:
         await self._schema.close()

@@ -27,8 +27,9 @@ Row = tuple[bytes | None, ...]
 MAX_AGE_SECONDS = 3600
 """How long a connection is used: one that outlives a failover may be left with a server that only reads."""
 
-_NOT_PREPARED = frozenset({"26000", "42P05"})
-"""There is no such prepared statement, or there is one already: a pooler has put another backend behind us."""
+_NOT_PREPARED = frozenset({"26000", "42P05", "0A000"})
+"""There is no such prepared statement, or there is one already: a pooler has put another backend behind us. Or it no
+longer fits, since the type of a column has changed."""
 
 _READ_ONLY = "25006"
 """Another connection may lead to the server that has taken over."""
@@ -50,6 +51,7 @@ class Connection:
         self._outcome: asyncio.Future[None] | None = None
         self._hung_up = False
         self._closed = False
+        self.is_read_only = False
         self._loop = asyncio.get_running_loop()
         self._expiry = self._loop.time() + MAX_AGE_SECONDS * random.uniform(0.9, 1)  # noqa: S311  no secret
         # A descriptor of our own: libpq closes its own as soon as the server is gone, and its number would be somebody
@@ -117,10 +119,11 @@ class Connection:
             await self._opened.close()
 
     async def _execute_prepared(self, statement: Statement, parameters: list[bytes | None]) -> list[Row]:
-        if statement.name not in self._prepared:
-            await self._run(self._libpq.send_prepare, statement.name, statement.text)
-            self._prepared.add(statement.name)
-        return await self._run(self._libpq.send_query_prepared, statement.name, parameters)
+        name = statement.prepared_name
+        if name not in self._prepared:
+            await self._run(self._libpq.send_prepare, name, statement.text)
+            self._prepared.add(name)
+        return await self._run(self._libpq.send_query_prepared, name, parameters)
 
     async def _run(self, send: Callable[..., None], *arguments: object) -> list[Row]:
         self._results = []
@@ -180,5 +183,6 @@ class Connection:
             raise psycopg.OperationalError("the connection was lost")
         error = error_from_result(result)
         if error.sqlstate == _READ_ONLY:
+            self.is_read_only = True
             self._expiry = 0
         raise error

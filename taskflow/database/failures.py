@@ -31,7 +31,8 @@ def explain_failure(error: psycopg.Error) -> Problem | DatabaseDefect:
     if isinstance(error, psycopg.errors.QueryCanceled):
         problem: Problem = DatabaseTimeout()
     elif (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        # Without a SQLSTATE it is libpq that speaks, of a connection. With one, the driver's classes are too wide.
+        (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError))
         or state[:2] in _UNAVAILABLE_CLASSES
         or state in _UNAVAILABLE_STATES
     ):

@@ -21,6 +21,9 @@ RECONNECT_SECONDS = (0.05, 1.0)
 OUTAGE_SECONDS = 1.0
 """How long the database may refuse to be connected to before requests are refused at once: a restart is waited for."""
 
+RENEWAL_SECONDS = 1.0
+"""How often all connections are replaced, at the most."""
+
 RETURN_SECONDS = 1.0
 """How long a pool that is closed waits for what is lent: for a statement to be stopped, and no longer."""
 
@@ -44,6 +47,7 @@ class Pool:
         self._open = 0
         self._failure: str | None = None
         self._failing_since = math.inf
+        self._renewed_at = -math.inf
         self._closed = False
         self._last_return: asyncio.Future[None] | None = None
 
@@ -77,6 +81,8 @@ class Pool:
 
     async def give_back(self, connection: Connection) -> None:
         """Take a connection back, in whatever state it is."""
+        if connection.is_read_only:
+            await self._replace_idle()
         if self._closed or not connection.is_ready:
             await self._replace(connection)
         else:
@@ -117,6 +123,17 @@ class Pool:
                 waiting.set_result(connection)
                 return
         self._idle.append(connection)
+
+    async def _replace_idle(self) -> None:
+        """Connect anew: the others lead to the same server, which no longer takes changes, and would all fail in turn.
+
+        Now and then only, since the new ones may lead there too.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed_at >= RENEWAL_SECONDS:
+            self._renewed_at = now
+            for _ in range(len(self._idle)):
+                await self._replace(self._idle.popleft())
 
     async def _replace(self, connection: Connection) -> None:
         self._open -= 1

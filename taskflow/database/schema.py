@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 
 import psycopg
@@ -17,11 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 class SchemaKeeper:
-    """Migrates in the background until it has succeeded; `is_current` tells whether it has."""
+    """Migrates in the background until it has succeeded, and calls `then`; `is_current` tells whether it has."""
 
-    def __init__(self, url: str, *, connect_timeout: int) -> None:
+    def __init__(self, url: str, *, connect_timeout: int, then: Callable[[], None]) -> None:
         self._url = url
         self._connect_timeout = connect_timeout
+        self._then = then
         self._complaint = ""
         self._going_on: asyncio.Task[None] | None = None
         self.is_current = False
@@ -51,6 +53,7 @@ class SchemaKeeper:
         else:
             logger.info("the schema is up to date (version %s)", version)
             self.is_current = True
+            self._then()
         return self.is_current
 
     async def _go_on(self, attempt: asyncio.Task[bool]) -> None:

@@ -1,7 +1,8 @@
 """A statement as PostgreSQL takes it, and its values in the form that goes over the wire."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 
 Value = str | int | bool | None
 
@@ -10,12 +11,19 @@ Value = str | int | bool | None
 class Statement:
     """One statement: its text, with $1, $2 … for its values, and the names that these have.
 
-    `name` is what it is prepared under; each name must mean one text.
+    `prepared_name` is what it is prepared under: its name, and a digest of its text. Behind a pooler that nobody told
+    us of, another version of TaskFlow may have prepared another text under the same name, and we would run that.
     """
 
     name: bytes
     text: bytes
     parameters: tuple[str, ...] = ()
+    prepared_name: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        # PostgreSQL reads 63 bytes of it.
+        digest = sha256(self.text).hexdigest()[:16]
+        object.__setattr__(self, "prepared_name", b"%b %b" % (digest.encode(), self.name))
 
     def encode(self, values: Mapping[str, Value]) -> list[bytes | None]:
         """Give the values in PostgreSQL's text format, in the order of their placeholders.

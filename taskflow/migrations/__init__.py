@@ -1,6 +1,11 @@
 """Brings a database's schema up to date, safely also when many processes start at once."""
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -22,7 +27,10 @@ def migrate(url: str, *, connect_timeout: int = 10) -> str:
     Raises psycopg.OperationalError where the database is not available, MigrationError where it refused.
     """
     try:
-        with psycopg.connect(url, connect_timeout=connect_timeout, prepare_threshold=None) as connection:
+        with (
+            psycopg.connect(url, connect_timeout=connect_timeout, prepare_threshold=None) as connection,
+            _cut_after(connection, connect_timeout),
+        ):
             version = read_version(connection)
     except psycopg.OperationalError:
         raise
@@ -34,6 +42,24 @@ def migrate(url: str, *, connect_timeout: int = 10) -> str:
     from taskflow.migrations.upgrade import upgrade  # noqa: PLC0415
 
     return upgrade(url, connect_timeout=connect_timeout)
+
+
+@contextmanager
+def _cut_after(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
+    """End a connection that has been silent for so long, from outside: libpq itself would wait for ever."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as link:
+        timer = Timer(seconds, _cut, [link])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _cut(link: socket.socket) -> None:
+    with suppress(OSError):  # it has ended just now
+        link.shutdown(socket.SHUT_RDWR)
 
 
 def read_version(connection: psycopg.Connection) -> str | None:
