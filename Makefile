@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --cache-dir .venv/pip-cache --constraint constraints.txt --editable
 
-.PHONY: serve test bench clean
+.PHONY: serve test bench soak audit clean
 
 serve: .venv/serve-is-set-up
 	@exec $(BIN)/taskflow serve
@@ -18,6 +18,10 @@ test: .venv/test-is-set-up
 # Needs wrk and Node.js 20; some quarter of an hour.
 bench: .venv/test-is-set-up
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# Needs wrk; some twenty minutes.
+soak: .venv/test-is-set-up
+	$(BIN)/python -m tests.soak $(SOAK)
 
 clean:
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

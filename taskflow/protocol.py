@@ -4,6 +4,7 @@ uvicorn has none: half a request keeps a connection for ever, and a header may b
 """
 
 import asyncio
+import random
 from typing import Any
 
 import httptools
@@ -255,7 +256,7 @@ class Protocol(HttpToolsProtocol):
         self._is_turned_away = True
         self._answer(ServerBusy(), is_last=False)
         self.flow.pause_reading()
-        self._pause = self.loop.call_later(PAUSE_SECONDS, self.flow.resume_reading)
+        self._pause = self.loop.call_later(PAUSE_SECONDS * random.uniform(0.5, 1.5), self.flow.resume_reading)
 
     def _refuse(self, problem: Problem) -> None:
         """Answer the request that is being received, if it has no answer yet, and end the connection."""

@@ -53,8 +53,9 @@ class Pool:
 
     def open(self) -> None:
         """Begin to connect; returns at once."""
-        for _ in range(self._size):
-            self._begin_to_connect()
+        if not self._closed:
+            for _ in range(self._size):
+                self._begin_to_connect()
 
     async def close(self) -> None:
         """Close what is here; what is lent is closed when it is given back, and waited for a moment."""

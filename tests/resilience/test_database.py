@@ -27,7 +27,7 @@ from tests.support.tasks import create_task, expect_task
 from tests.support.waiting import wait_for
 
 SELECT_BACKEND = Statement(b"backend", b"SELECT pg_backend_pid()")
-SELECT_PREPARED = Statement(b"prepared", b"SELECT name FROM pg_prepared_statements WHERE name <> 'prepared'")
+SELECT_PREPARED = Statement(b"prepared", b"SELECT name FROM pg_prepared_statements WHERE name LIKE '%list_tasks'")
 SLEEP = Statement(b"sleep", b"SELECT pg_sleep(5)")
 
 
