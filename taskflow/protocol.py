@@ -33,7 +33,7 @@ If it were closed at once with bytes unread, the client could be told of a reset
 """
 
 PAUSE_SECONDS = 1.0
-"""How long a connection is not read after a request on it was turned away, which Retry-After has asked it for.
+"""About how long a connection is not read after a request on it was turned away: Retry-After has asked it to wait.
 
 Clients that come again at once could otherwise keep the server so busy turning them away that it does nothing else.
 """
@@ -256,7 +256,8 @@ class Protocol(HttpToolsProtocol):
         self._is_turned_away = True
         self._answer(ServerBusy(), is_last=False)
         self.flow.pause_reading()
-        self._pause = self.loop.call_later(PAUSE_SECONDS * random.uniform(0.5, 1.5), self.flow.resume_reading)
+        pause = PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311  no secret; so that not all come again at once
+        self._pause = self.loop.call_later(pause, self.flow.resume_reading)
 
     def _refuse(self, problem: Problem) -> None:
         """Answer the request that is being received, if it has no answer yet, and end the connection."""

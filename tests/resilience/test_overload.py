@@ -91,7 +91,7 @@ def test_one_request_too_many_is_told_so_at_once(server: Server, database_url: s
 
 
 def test_a_connection_outlives_a_refusal_but_is_not_read_for_a_while(server: Server, database_url: str) -> None:
-    """A client that comes again at once waits as long as Retry-After has asked it to; a body is not mistaken."""
+    """A client that comes again at once waits about as long as Retry-After has asked it to; a body is not mistaken."""
     post = write_head("POST", ALICE.tasks.encode(), b"Content-Length: %d" % len(GET), user=ALICE) + GET
     with connect(server) as wire:
         with fill(server, database_url):
@@ -100,7 +100,7 @@ def test_a_connection_outlives_a_refusal_but_is_not_read_for_a_while(server: Ser
             assert wire.read_answer().status_code == 503
             wire.send(post)
             assert wire.read_answer().status_code == 503
-            assert monotonic() - started > 0.9
+            assert monotonic() - started > 0.45
         wire.send(GET)
         assert wire.read_answer().status_code == 200
     with open_client(server) as client:
