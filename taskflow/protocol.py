@@ -62,6 +62,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._reception = reception
         self._running: RequestResponseCycle | None = None
+        self._has_ended = False
         self._is_over = False  # nothing that still comes is heard
         self._is_waited_for = False
         self._debt: asyncio.TimerHandle | None = None
@@ -114,6 +115,14 @@ class Protocol(HttpToolsProtocol):
             if self._is_receiving and self._bytes_without_body > self._max_bytes_without_body:
                 self._refuse(HeadersTooLarge(self._reception.max_header_bytes))
         self._settle()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes the connection whatever is under way
+        """Answer a client that has said all it has to say, and still listens (RFC 9112, section 9.6)."""
+        self._has_ended = True
+        if self._is_receiving or not self._is_answering:
+            return False
+        self._end_after_answers()
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -295,7 +304,9 @@ class Protocol(HttpToolsProtocol):
         self._count_wait(is_waited_for=False)
         if self._debt is not None:
             self._debt.cancel()
-        if not self.transport.is_closing():
+        if self._has_ended:
+            self._hang_up()
+        elif not self.transport.is_closing():
             self.transport.write_eof()
             self._debt = self.loop.call_later(LINGER_SECONDS, self._hang_up)
 

@@ -137,6 +137,22 @@ def test_headers_behind_a_body_change_nothing(server: Server, alice: httpx.Clien
     assert len(alice.get(ALICE.tasks).json()) == 2
 
 
+def test_a_client_that_has_said_all_is_answered(server: Server, alice: httpx.Client) -> None:
+    """It has closed its side, and waits; a client that has left looks the same, and its half a request is none."""
+    with connect(server) as wire:
+        wire.send(write_post(LENGTH), write_head("GET", TASKS, user=ALICE))
+        wire.end()
+        task = wire.read_answer().json()
+        assert task == expect_task(ALICE, id=1)
+        assert wire.read_answer().json() == [task]
+        assert wire.read_to_end() == b""
+    with connect(server) as wire:
+        wire.send(write_post(LENGTH)[:-1])
+        wire.end()
+        assert wire.read_to_end() == b""
+    assert alice.get(ALICE.tasks).json() == [task]
+
+
 def test_an_old_client_is_served(server: Server, alice: httpx.Client) -> None:
     """HTTP/1.0 needs no Host, and its connection ends with the answer."""
     create_task(alice, ALICE)
