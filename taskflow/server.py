@@ -51,10 +51,10 @@ def run_server(settings: Settings) -> None:
 
     Raises PortError, EmbeddedPostgresError, SettingsError, ContractError, MigrationError.
     """
-    with _bind(settings) as listener, provide_defaults(settings) as complete:
+    with _bind(settings) as listener, provide_defaults(settings) as given:
         # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
-        app = create_app(complete)
-        _allow_connections(complete)
+        app = create_app(given)
+        complete = allow_connections(given)
         _migrate_first(complete)
         _settle_memory()
         when_up = partial(_announce, complete, listener)
@@ -88,15 +88,23 @@ def make_worker_app(settings: Settings) -> ASGIApp:
     return app
 
 
-def _allow_connections(settings: Settings) -> None:
-    """Ask the system for as many open files as the connections of a worker need: by default it allows 1024."""
-    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.max_connections + settings.pool_size + OTHER_FILES
-    if most != resource.RLIM_INFINITY and most < needed:
-        logger.warning("MAX_CONNECTIONS is %d, but the system allows %d open files", settings.max_connections, most)
-        needed = most
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+def allow_connections(settings: Settings) -> Settings:
+    """Ask the system for as many open files as the connections of a worker need: by default it allows 1024.
+
+    Where it refuses, fewer connections are taken, so that some files are left for the database.
+    """
+    allowed, most = (math.inf if n == resource.RLIM_INFINITY else n for n in resource.getrlimit(resource.RLIMIT_NOFILE))
+    others = settings.pool_size + OTHER_FILES
+    if most < settings.max_connections + others:
+        possible = max(1, int(most) - others)
+        logger.warning(
+            "MAX_CONNECTIONS is %d, but the system's limit of open files allows %d", settings.max_connections, possible
+        )
+        settings = settings.model_copy(update={"max_connections": possible})
+    needed = settings.max_connections + others
+    if allowed < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return settings
 
 
 def _settle_memory() -> None:

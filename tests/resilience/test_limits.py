@@ -8,12 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from taskflow.server import allow_connections
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.problems import expect_problem
 from tests.support.processes import count_files
 from tests.support.server import Server
+from tests.support.settings import make_settings
 from tests.support.waiting import wait_for
 from tests.support.wire import Wire, connect, write_head
 
@@ -155,14 +157,24 @@ def test_connections_beyond_the_limit_are_told_so_and_closed(server: Server, cli
 
 
 def test_the_server_asks_for_as_many_files_as_it_may_need(make_database: MakeDatabase) -> None:
-    """By default a process may open 1024; where the system allows no more, the server says so and serves."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """By default a process may open 1024."""
     with run_impatient_server(make_database(), MAX_CONNECTIONS="2000") as server:
         soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
         assert soft >= 2000 + 10
         assert "open files" not in server.read_log()
-    with run_impatient_server(make_database(), MAX_CONNECTIONS=str(min(most, 999_999) + 1)) as server:
-        assert ("the system allows" in server.read_log()) == (most < 1_000_000)
+
+
+def test_where_the_system_allows_fewer_files_fewer_connections_are_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some must be left for the database; the operator is told."""
+    granted: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 2048))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: granted.append(limits))
+    settings = make_settings("postgresql://owner@host/tasks", database_pool_size=10)
+    assert allow_connections(settings).max_connections == 2048 - 10 - 100
+    assert granted == [(2048, 2048)]
+    assert caplog.messages == ["MAX_CONNECTIONS is 4000, but the system's limit of open files allows 1938"]
 
 
 def test_json_that_is_meant_to_hurt_is_refused(client: httpx.Client) -> None:
