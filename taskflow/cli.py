@@ -5,6 +5,7 @@ interrupted by a signal.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -83,7 +84,7 @@ def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
     with unwind_on_signals(INTERRUPTED), provide_defaults(settings) as complete:
         try:
-            schema = migrate(complete.dsn)
+            schema = migrate(complete.dsn, connect_timeout=math.ceil(complete.database_timeout))
         except psycopg.OperationalError:
             _fail(FAILED, "The database cannot be reached; `taskflow check` says more.")
     print(f"The schema is up to date (version {schema}).")

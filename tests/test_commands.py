@@ -19,6 +19,7 @@ from tests.conftest import MakeDatabase, make_url
 from tests.support.cast import ALICE, SECRET, authorize
 from tests.support.processes import find_processes, run_command
 from tests.support.server import Server, make_environment, run_server, stop_process
+from tests.support.silence import run_silent_database
 from tests.support.tasks import create_task, expect_task
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -211,6 +212,13 @@ def test_the_data_survive_a_crash_and_are_shared(new_state_folder: Path) -> None
         for server in (second, first):
             assert stop_process(server.process) == 0
         assert find_processes(*folders) == []
+
+
+def test_migrate_waits_for_a_database_that_says_nothing_as_long_as_for_any_other() -> None:
+    """It lets everybody in and never answers."""
+    with run_silent_database() as url:
+        result = run_command(make_environment(**PRODUCTION, DATABASE_URL=url, DATABASE_TIMEOUT="1"), "migrate")
+    expect_failure(result, 1, "The database cannot be reached; `taskflow check` says more.")
 
 
 def test_a_token_for_nobody_is_refused() -> None:
