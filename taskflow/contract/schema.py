@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from taskflow.contract.loading import ContractError
-from taskflow.errors import FieldError
+from taskflow.errors import MAX_ERRORS, FieldError
 
 Schema = Mapping[str, Any]
 Check = Callable[[object, str, list[FieldError]], None]
@@ -20,6 +20,9 @@ _ANNOTATIONS = frozenset({"title", "description", "example", "deprecated"})
 
 _MAX_NAME = 64
 """How much of an unknown member's name is repeated to its sender, in characters."""
+
+_ONE_MORE = FieldError("is wrong too", "")
+"""Stands for an unknown member that is counted and not shown: a hostile body can name a hundred thousand."""
 
 
 def compile_schema(schema: Schema, place: str = "a schema") -> Check:
@@ -66,8 +69,10 @@ def _compile_object(schema: Schema, place: str, mismatch: str) -> Check:
             check = properties.get(name)
             if check is not None:
                 check(member, pointer + paths[name], errors)
-            elif closed:
+            elif closed and len(errors) < MAX_ERRORS:
                 errors.append(FieldError("is not accepted here", f"{pointer}/{_escape(name[:_MAX_NAME])}"))
+            elif closed:
+                errors.append(_ONE_MORE)
 
     return check_object
 
