@@ -131,6 +131,7 @@ class Protocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._watch_taking()
         self._settle()
 
     # Called by the parser. What is raised here comes out of feed_data.
@@ -142,6 +143,7 @@ class Protocol(HttpToolsProtocol):
         self._is_receiving = self._is_in_head = True
         self._is_turned_away = False
         self._head_bytes = self._hosts = self._bytes_without_body = self._ignored_bytes = 0
+        self._forgive_debt()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -210,10 +212,9 @@ class Protocol(HttpToolsProtocol):
         is_answering = self._is_answering
         if self._is_receiving or (not is_answering and self.timeout_keep_alive_task is None):
             self._demand_request()
-        elif self._debt is not None:
-            self._debt.cancel()
-            self._debt = None
-        lacks_body = self._is_receiving and not self._is_in_head
+        else:
+            self._forgive_debt()
+        lacks_body = self._is_receiving and not self._is_in_head and self._running is self.cycle
         self._count_wait(is_waited_for=is_answering and (lacks_body or self.flow.write_paused))
 
     def _count_wait(self, *, is_waited_for: bool) -> None:
@@ -226,20 +227,28 @@ class Protocol(HttpToolsProtocol):
         if self._debt is None:
             self._debt = self.loop.call_later(self._reception.client_timeout, self._call_in)
 
+    def _forgive_debt(self) -> None:
+        if self._debt is not None:
+            self._debt.cancel()
+            self._debt = None
+
     def _call_in(self) -> None:
         self._debt = None
-        if self._is_receiving:
+        if self.flow.read_paused:
+            # It is not the client that is slow: an earlier request has yet to be answered.
+            self._demand_request()
+        elif self._is_receiving:
             self._refuse(RequestTimeout(self._reception.client_timeout))
         else:
             self.transport.close()
 
     def _watch_taking(self) -> None:
-        if self._untaken is None:
-            size = self.transport.get_write_buffer_size()
-            self._untaken = self.loop.call_later(self._reception.client_timeout, self._check_taking, size)
+        if self._untaken is not None:
+            self._untaken.cancel()
+        size = self.transport.get_write_buffer_size()
+        self._untaken = self.loop.call_later(self._reception.client_timeout, self._check_taking, size)
 
     def _check_taking(self, size: int) -> None:
-        self._untaken = None
         left = self.transport.get_write_buffer_size()
         if left >= size > 0:
             self.transport.abort()
@@ -302,8 +311,7 @@ class Protocol(HttpToolsProtocol):
     def _linger(self) -> None:
         self._unset_keepalive_if_required()
         self._count_wait(is_waited_for=False)
-        if self._debt is not None:
-            self._debt.cancel()
+        self._forgive_debt()
         if self._has_ended:
             self._hang_up()
         elif not self.transport.is_closing():

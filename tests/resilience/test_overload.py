@@ -38,6 +38,14 @@ def server(database_url: str) -> Iterator[Server]:
         yield running
 
 
+def wait_for_statements(admin: psycopg.Connection, text: str) -> None:
+    """Wait until as many statements as the server takes requests are under way."""
+    active = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND state = 'active' AND pid <> pg_backend_pid()"
+    )
+    wait_for(lambda: admin.execute(active, [f"%{text}%"]).fetchone() == (MAX_REQUESTS,), 10)
+
+
 @contextmanager
 def fill(server: Server, database_url: str) -> Iterator[list[Future[httpx.Response]]]:
     """Keep as many requests under way as the server takes, until the block ends; give their answers to be."""
@@ -50,12 +58,7 @@ def fill(server: Server, database_url: str) -> Iterator[list[Future[httpx.Respon
         path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
         locker.execute("SELECT * FROM tasks FOR UPDATE")
         answers = [pool.submit(client.patch, path, json={"is_completed": True}) for _ in range(MAX_REQUESTS)]
-
-        def is_full() -> bool:
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%UPDATE tasks%' AND state = 'active'"
-            return admin.execute(waiting + " AND pid <> pg_backend_pid()").fetchone() == (MAX_REQUESTS,)
-
-        wait_for(is_full, 10)
+        wait_for_statements(admin, "UPDATE tasks")
         yield answers
         locker.rollback()
         assert [answer.result().status_code for answer in answers] == [200] * MAX_REQUESTS
@@ -136,6 +139,27 @@ def test_requests_that_wait_for_their_clients_keep_nobody_out(server: Server) ->
             wire.send(write_head("POST", ALICE.tasks.encode(), b"Content-Length: 10", user=ALICE), b"{")
         for _ in range(10):
             assert client.get(ALICE.tasks).status_code == 200
+
+
+def test_a_request_that_is_not_whole_hides_no_other(server: Server, database_url: str) -> None:
+    """Of a connection with one under way and half of another, the one under way counts."""
+    half = write_head("POST", ALICE.tasks.encode(), b"Content-Length: 10", user=ALICE) + b"{"
+    with (
+        open_client(server) as client,
+        psycopg.connect(database_url) as locker,
+        psycopg.connect(database_url, autocommit=True) as admin,
+        ExitStack() as stack,
+    ):
+        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}".encode()
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        wires = [stack.enter_context(connect(server)) for _ in range(MAX_REQUESTS)]
+        for wire in wires:
+            wire.send(write_head("DELETE", path, user=ALICE), half)
+        wait_for_statements(admin, "DELETE FROM tasks")
+        refusal = client.get(ALICE.tasks)
+        assert (refusal.status_code, refusal.json()) == (503, BUSY)
+        locker.rollback()
+        assert sorted(wire.read_answer().status_code for wire in wires) == [204] + [404] * (MAX_REQUESTS - 1)
 
 
 def test_requests_sent_ahead_are_not_refused_behind_one_that_is_answered(server: Server, database_url: str) -> None:

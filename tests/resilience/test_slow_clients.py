@@ -169,3 +169,38 @@ def test_a_client_that_takes_nothing_is_ended(server: Server, client: httpx.Clie
         wait_for(lambda: count_files(server.process.pid) <= files + 1, CLIENT_TIMEOUT + 20)
         assert client.get(ALICE.tasks).json() == [task]
     assert "Traceback" not in server.read_log()
+
+
+def test_every_request_has_its_own_time(server: Server, client: httpx.Client) -> None:
+    """A client that has always begun the next request before it reads an answer is not slow."""
+    get = write_head("GET", ALICE.tasks.encode(), user=ALICE)
+    assert client.get(ALICE.tasks).json() == []
+    with connect(server) as wire:
+        wire.send(get[:20])
+        started = monotonic()
+        while monotonic() - started < 2 * CLIENT_TIMEOUT:
+            wire.send(get[20:], get[:20])
+            assert wire.read_answer().json() == []
+            let_time_pass(0.05)
+
+
+def test_a_slow_reader_is_not_one_that_takes_nothing(server: Server, client: httpx.Client, database_url: str) -> None:
+    """It gets the whole of a long list, though that takes several times CLIENT_TIMEOUT."""
+    assert client.get(BOB.tasks, headers=BOB.headers).json() == []
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO tasks (user_id, title, description)"
+            " SELECT %s, 'Buy groceries', repeat('x', 1000000) FROM generate_series(1, 25)",
+            [BOB.id],
+        )
+    started = monotonic()
+    with connect(server) as wire:
+        wire.send(write_head("GET", BOB.tasks.encode(), b"Connection: close", user=BOB))
+        parts = []
+        while part := wire.read_part(500_000):
+            parts.append(part)
+            let_time_pass(0.1)
+    assert monotonic() - started > 2 * CLIENT_TIMEOUT
+    answer = b"".join(parts)
+    assert answer.endswith(b"]\r\n0\r\n\r\n")
+    assert answer.count(b'"title"') == 25

@@ -33,6 +33,10 @@ class Wire:
         body = self._incoming.read(int(headers.get("Content-Length", 0))) if has_body else b""
         return httpx.Response(status, headers=headers, content=body)
 
+    def read_part(self, size: int) -> bytes:
+        """Give so many bytes of what comes, fewer at its end."""
+        return self._incoming.read(size)
+
     def read_to_end(self) -> bytes:
         """Give what else comes until the server closes the connection, in order or by a reset."""
         parts = []
