@@ -23,6 +23,12 @@ bench: .venv/test-is-set-up
 soak: .venv/test-is-set-up
 	$(BIN)/python -m tests.soak $(SOAK)
 
+# In an environment of its own: what audits needs some thirty packages. It fails where no database of holes answers.
+audit: | .venv/bin/python
+	$(BIN)/python -m venv .venv/audit
+	.venv/audit/bin/pip --disable-pip-version-check --quiet install pip-audit
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 clean:
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 

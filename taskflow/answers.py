@@ -7,7 +7,15 @@ from contextlib import aclosing
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from taskflow.errors import ListTooLong
+
 _JSON = (b"content-type", b"application/json")
+
+SLICE_BYTES = 262_144
+"""How much is handed to a connection at once: it keeps copies of what its client has not taken yet."""
+
+WHOLE_BYTES = 16 * 1_048_576
+"""How long a list may be for a client that can only have it whole, from memory."""
 
 
 class Answer:
@@ -29,7 +37,7 @@ class StreamedAnswer:
     """JSON that comes in parts, the next one read only when the client has taken the last.
 
     Whatever `parts` raises must break the transfer off; it may not end as if it were complete. So must a client that
-    has gone: raises ClientDisconnect.
+    has gone: raises ClientDisconnect. Raises ListTooLong for HTTP/1.0.
     """
 
     def __init__(self, parts: AsyncGenerator[bytes]) -> None:
@@ -39,7 +47,7 @@ class StreamedAnswer:
         async with aclosing(self._parts) as parts:
             if scope["http_version"] == "1.0":
                 # It knows no parts, and takes the end of the connection for the end of the list, wherever that is.
-                await Answer(b"".join([part async for part in parts]))(scope, receive, send)
+                await Answer(await _join(parts))(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 200, "headers": [_JSON]})
             if scope["method"] != "HEAD":
@@ -47,14 +55,26 @@ class StreamedAnswer:
             await send({"type": "http.response.body", "body": b""})
 
 
+async def _join(parts: AsyncGenerator[bytes]) -> bytes:
+    joined, size = [], 0
+    async for part in parts:
+        size += len(part)
+        if size > WHOLE_BYTES:
+            raise ListTooLong
+        joined.append(part)
+    return b"".join(joined)
+
+
 async def _send_parts(parts: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
     gone = asyncio.ensure_future(_wait_for_end(receive))
     try:
         async for part in parts:
-            # To nobody, a server would send as fast as it can.
-            if gone.done():
-                raise ClientDisconnect
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            for start in range(0, len(part), SLICE_BYTES):
+                # To nobody, a server would send as fast as it can.
+                if gone.done():
+                    raise ClientDisconnect
+                body = part[start : start + SLICE_BYTES]
+                await send({"type": "http.response.body", "body": body, "more_body": True})
     finally:
         gone.cancel()
 

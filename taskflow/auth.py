@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 from jwt import PyJWK
-from jwt.utils import base64url_encode
+from jwt.utils import base64url_decode, base64url_encode
 
 from taskflow.errors import TokenExpired, TokenInvalid, TokenSignatureInvalid
 from taskflow.settings import Settings
@@ -77,6 +77,8 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError) as error:
             # Its message can quote the token.
             raise TokenInvalid(type(error).__name__) from None
+        if not _is_utf8(token):
+            raise TokenInvalid("not UTF-8")
         _check_times(claims)
         return claims
 
@@ -114,6 +116,18 @@ class VerifiedTokens:
 
 def _digest(token: str) -> bytes:
     return sha256(token.encode()).digest()
+
+
+def _is_utf8(token: str) -> bool:
+    """Tell whether header and payload are UTF-8 (RFC 8725, section 3.7): Python's json reads UTF-16 and UTF-32 too."""
+    for part in token.split(".")[:2]:
+        try:
+            text = base64url_decode(part).decode()
+        except ValueError:
+            return False
+        if "\0" in text:  # as in UTF-16 without a mark at its beginning
+            return False
+    return True
 
 
 def _check_times(claims: dict[str, Any]) -> None:

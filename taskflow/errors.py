@@ -15,7 +15,8 @@
     ├── Unprocessable                                        422
     ├── HeadersTooLarge                                      431
     ├── ServerBusy, ServerStopping                           503
-    └── DatabaseUnavailable ── DatabaseTimeout               503
+    ├── DatabaseUnavailable ── DatabaseTimeout               503
+    └── ListTooLong                                          505
 
 Every other exception is a defect: the client gets a constant 500, the log gets the trace.
 """
@@ -48,6 +49,7 @@ _TITLES = {
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
 }
 
 
@@ -250,6 +252,11 @@ class DatabaseUnavailable(Problem):
 
 class DatabaseTimeout(DatabaseUnavailable):
     detail = "The database did not answer in time, please retry."
+
+
+class ListTooLong(Problem):
+    status = 505
+    detail = "The list is too long for HTTP/1.0, which knows no parts; ask for it by HTTP/1.1."
 
 
 def _summarise(errors: Sequence[FieldError]) -> str:

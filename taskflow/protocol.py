@@ -5,6 +5,7 @@ uvicorn has none: half a request keeps a connection for ever, and a header may b
 
 import asyncio
 import random
+from collections import deque
 from typing import Any
 
 import httptools
@@ -25,6 +26,12 @@ from taskflow.reception import Reception
 
 FIELD_OVERHEAD = 32
 """What a header counts beyond its bytes, as in HTTP/2 (RFC 9113, section 6.5.2): many small ones cost memory too."""
+
+HEADS_AHEAD = 4
+"""How many heads of the largest size may wait, taken together, while an earlier request is answered.
+
+In memory, many small headers take a hundred times what they take on the wire, and nobody has asked for a token yet.
+"""
 
 LINGER_SECONDS = 2.0
 """How long the client's side of a connection stays open once we have said our last.
@@ -62,6 +69,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._reception = reception
         self._running: RequestResponseCycle | None = None
+        self._ahead: deque[int] = deque()  # the sizes of the heads in uvicorn's pipeline
         self._has_ended = False
         self._is_over = False  # nothing that still comes is heard
         self._is_waited_for = False
@@ -167,7 +175,15 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and any(_announces_body(*header) for header in self.headers):
             # httptools takes all that follows for the other protocol, and the request would be left without its body.
             raise UpgradeRefused
-        if self._is_answering or not self._reception.is_full(len(self.tasks)):
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            # httptools would take what was compressed before it was cut into chunks for what was meant.
+            raise RequestMalformed
+        if self._is_answering:
+            self._ahead.appendleft(self._head_bytes + len(self.url))
+            if sum(self._ahead) > HEADS_AHEAD * self._reception.max_header_bytes:
+                raise HeadersTooLarge(self._reception.max_header_bytes)
+            super().on_headers_complete()
+        elif not self._reception.is_full(len(self.tasks)):
             super().on_headers_complete()
         else:
             self._turn_away(version)
@@ -192,6 +208,8 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
+        if self._ahead:
+            self._ahead.pop()
         super().on_response_complete()
         if self._is_over and not self._is_answering:
             self._linger()

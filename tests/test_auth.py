@@ -3,6 +3,7 @@
 What the token claims is the matter of test_claims.
 """
 
+import hmac
 import json
 import string
 import time
@@ -83,6 +84,17 @@ def test_two_authorization_headers_are_refused(second: str, anybody: httpx.Clien
 def test_the_header_need_not_name_a_type(header: dict[str, str], anybody: httpx.Client) -> None:
     """Hand-written bridges sign with `jose`, which sets no `typ`."""
     assert send(anybody, forge(header=header)).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("part", ["header", "payload"])
+def test_a_token_is_utf_8(part: str, encoding: str, anybody: httpx.Client) -> None:
+    """RFC 8725, section 3.7: rightly signed, and in an encoding that another reader might read otherwise."""
+    texts = {"header": json.dumps(HS256), "payload": json.dumps(make_claims())}
+    encoded = {name: text.encode(encoding if name == part else "utf-8") for name, text in texts.items()}
+    signed = b".".join(base64url_encode(encoded[name]) for name in texts)
+    signature = base64url_encode(hmac.digest(SECRET.encode(), signed, "sha256"))
+    expect_refusal(send(anybody, f"{signed.decode()}.{signature.decode()}"), INVALID)
 
 
 @pytest.mark.parametrize("expiry", [3600, -3600], ids=["current", "expired"])
@@ -203,7 +215,7 @@ def test_no_key_but_the_secret_counts(token: str, detail: str, anybody: httpx.Cl
     expect_refusal(send(anybody, token), detail)
 
 
-@pytest.mark.parametrize(("size", "status"), [(16_384, 200), (16_385, 401), (300_000, 401)])
+@pytest.mark.parametrize(("size", "status"), [(16_384, 200), (16_385, 401), (32_000, 401)])
 def test_a_token_is_looked_at_up_to_a_size(size: int, status: int, anybody: httpx.Client) -> None:
     """Better Auth puts the whole user into it, picture included; past 16 KiB it costs more than it is worth."""
     token = _make_token_of(size)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -13,12 +13,14 @@ from taskflow.statements import PAGE_BYTES, PAGE_ROWS
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
 from tests.support.logs import Scene, find_requests, open_scene
-from tests.support.server import Server
+from tests.support.problems import expect_problem
+from tests.support.server import Server, read_peak_memory
 from tests.support.tasks import create_task, expect_task
 from tests.support.waiting import wait_for
 from tests.support.wire import connect, write_head
 
 MANY = 100_000
+READERS = 20
 """So many tasks take more room, 20 MB, than the buffers between server and client have."""
 
 
@@ -111,6 +113,39 @@ def test_http_1_0_gets_a_long_list_whole(server: Server, alice: httpx.Client, da
     assert "Transfer-Encoding" not in answer.headers
     assert answer.json() == alice.get(ALICE.tasks).json()
     assert len(answer.json()) == 3 * PAGE_ROWS
+
+
+def test_a_list_too_long_for_http_1_0_is_refused(scene: Scene) -> None:
+    """All of it would have to be in memory at once. By HTTP/1.1 it is to be had."""
+    fill_with_controls(scene.database, 20)
+    with connect(scene.server) as wire:
+        wire.send(write_head("GET", ALICE.tasks.encode(), user=ALICE).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        answer = wire.read_answer()
+    sentence = "The list is too long for HTTP/1.0, which knows no parts; ask for it by HTTP/1.1."
+    assert (answer.status_code, answer.json()) == (505, expect_problem(505, sentence))
+    assert len(scene.client.get(ALICE.tasks, headers=ALICE.headers).json()) == 20
+
+
+def test_a_slow_reader_costs_a_page_of_memory_and_little_more(scene: Scene) -> None:
+    """A page is a megabyte as PostgreSQL stores it, and six at the most as JSON."""
+    fill_with_controls(scene.database, 60)
+    before = read_peak_memory(scene.server)
+    with ExitStack() as readers:
+        for _ in range(READERS):
+            wire = readers.enter_context(connect(scene.server))
+            wire.send(write_head("GET", ALICE.tasks.encode(), user=ALICE))
+            assert len(wire.read_part(1000)) == 1000
+        assert read_peak_memory(scene.server) - before < READERS * 12_000
+
+
+def fill_with_controls(database: psycopg.Connection, number: int) -> None:
+    """Give Alice so many tasks, each a megabyte as JSON."""
+    database.execute("TRUNCATE tasks RESTART IDENTITY")
+    database.execute(
+        "INSERT INTO tasks (user_id, title, description)"
+        " SELECT %s, 'Buy groceries', repeat(chr(1), 170000) FROM generate_series(1, %s)",
+        [ALICE.id, number],
+    )
 
 
 def test_a_list_whose_reader_has_gone_is_not_read_on(scene: Scene) -> None:

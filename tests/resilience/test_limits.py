@@ -3,7 +3,6 @@
 import resource
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.problems import expect_problem
 from tests.support.processes import count_files
-from tests.support.server import Server
+from tests.support.server import Server, read_peak_memory
 from tests.support.settings import make_settings
 from tests.support.waiting import wait_for
 from tests.support.wire import Wire, connect, write_head
@@ -116,12 +115,6 @@ def send_without_end(wire: Wire) -> None:
         wire.send(MEBIBYTE)
 
 
-def read_peak_memory(server: Server) -> int:
-    """Give the most memory that the server has had so far, in KiB."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0])
-
-
 def test_requests_may_be_sent_ahead_up_to_a_number(server: Server) -> None:
     """All of them are answered, in order; where there are more, the connection ends after those that were taken."""
     get = write_head("GET", ALICE.tasks.encode(), user=ALICE)
@@ -133,6 +126,21 @@ def test_requests_may_be_sent_ahead_up_to_a_number(server: Server) -> None:
         for _ in range(MAX_PIPELINED + 1):
             assert wire.read_answer().json() == []
         assert wire.read_to_end() == b""
+
+
+def test_heads_that_wait_behind_an_answer_are_bounded_together(make_database: MakeDatabase) -> None:
+    """With the limits as they are: many small headers, sent ahead by clients without a token that read nothing."""
+    ahead = write_head("GET", b"/docs", *[b"ab:cd"] * 880) * 99
+    ordinary = write_head("GET", b"/openapi.json", *[b"X-Header: value"] * 20)
+    with run_impatient_server(make_database()) as server, ExitStack() as stack:
+        memory = read_peak_memory(server)
+        for _ in range(20):
+            wire = stack.enter_context(connect(server))
+            wire.send(write_head("GET", b"/docs/swagger-ui-bundle.js"), ahead[: len(ahead) // 2])
+        wire = stack.enter_context(connect(server))
+        wire.send(ordinary * 100)
+        assert [wire.read_answer().status_code for _ in range(100)] == [200] * 100
+        assert read_peak_memory(server) - memory < 60_000
 
 
 def test_connections_beyond_the_limit_are_told_so_and_closed(server: Server, client: httpx.Client) -> None:

@@ -53,6 +53,12 @@ REQUESTS = {
     "a length beyond counting": write_post(b"Content-Length: 99999999999999999999999999"),
     "chunks that are not the last encoding": write_post(b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"),
     "an encoding of another kind": write_post(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"),
+    "something compressed, then cut into chunks": write_post(
+        b"Transfer-Encoding: gzip, chunked", body=b"1a\r\n" + BODY + b"\r\n0\r\n\r\n"
+    ),
+    "the same in two headers": write_post(
+        b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked", body=b"1a\r\n" + BODY + b"\r\n0\r\n\r\n"
+    ),
     "chunks of no size": write_post(b"Transfer-Encoding: chunked", body=b"z\r\n"),
     "chunks of a size below zero": write_post(b"Transfer-Encoding: chunked", body=b"-1\r\n"),
     "chunks of a size beyond counting": write_post(b"Transfer-Encoding: chunked", body=b"f" * 17 + b"\r\n"),

@@ -86,3 +86,9 @@ def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
         return found[0].replace("localhost", "127.0.0.1") if found else None
 
     return wait_for(find_url, START_SECONDS)
+
+
+def read_peak_memory(server: Server) -> int:
+    """Give the most memory that the server has had so far, in KiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
