@@ -104,6 +104,16 @@ def test_answers_that_are_due_come_before_the_end(number: int, server: Server, a
         assert wire.read_to_end() == b""
 
 
+def test_an_answer_that_is_due_comes_before_a_body_is_found_to_be_none(server: Server, alice: httpx.Client) -> None:
+    """The one whose body it is has no answer: the connection ends before its turn comes."""
+    task = create_task(alice, ALICE)
+    with connect(server) as wire:
+        wire.send(write_head("GET", TASKS, user=ALICE), write_post(b"Transfer-Encoding: chunked", body=b"z\r\n"))
+        assert wire.read_answer().json() == [task]
+        assert wire.read_to_end() == b""
+    assert alice.get(ALICE.tasks).json() == [task]
+
+
 def test_a_page_may_read_why_its_request_was_refused(server: Server) -> None:
     """An answer of the server itself has the headers of CORS too, for the configured origins alone."""
     for origin, allowed in ((b"https://app.example.com", "https://app.example.com"), (b"https://evil.example", None)):

@@ -171,6 +171,33 @@ def test_a_client_that_takes_nothing_is_ended(server: Server, client: httpx.Clie
     assert "Traceback" not in server.read_log()
 
 
+def test_answers_that_are_complete_and_not_taken_are_thrown_away(server: Server, client: httpx.Client) -> None:
+    """Some of the answers to twenty requests sent ahead fit between the two; the connection ends all the same."""
+    assert client.get(ALICE.tasks).json() == []
+    files = count_files(server.process.pid)
+    bundle = write_head("GET", b"/docs/swagger-ui-bundle.js")
+    with connect(server) as wire, connect(server) as other:
+        wire.send(bundle * 20)
+        other.send(bundle * 20, b"rubbish\r\n\r\n")
+        wait_for(lambda: count_files(server.process.pid) == files + 2, 10)
+        wait_for(lambda: count_files(server.process.pid) <= files, CLIENT_TIMEOUT + 20)
+
+
+def test_a_request_behind_one_that_takes_long_is_not_late(
+    server: Server, client: httpx.Client, database_url: str
+) -> None:
+    """It was not read meanwhile, so its client could not send the rest."""
+    path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}".encode()
+    with psycopg.connect(database_url) as locker, connect(server) as wire:
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        wire.send(write_head("DELETE", path, user=ALICE), HALF_A_BODY)
+        let_time_pass(CLIENT_TIMEOUT + 0.5)
+        locker.rollback()
+        assert wire.read_answer().status_code == 204
+        wire.send(BODY[9:])
+        assert wire.read_answer().json() == expect_task(ALICE, id=2)
+
+
 def test_every_request_has_its_own_time(server: Server, client: httpx.Client) -> None:
     """A client that has always begun the next request before it reads an answer is not slow."""
     get = write_head("GET", ALICE.tasks.encode(), user=ALICE)
