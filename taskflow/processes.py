@@ -20,11 +20,24 @@ WORKER_START_SECONDS = 60
 SAME_WISH_SECONDS = 0.5
 """A signal to end that comes so soon after another means the same: a terminal and a supervisor may both send one."""
 
+STUCK_SECONDS = 5.0
+"""How much longer than the grace period a worker may take before it is killed."""
+
 JOIN_POLL_SECONDS = 0.05
 """How often the parent looks whether its workers have ended, and whether it is told to wait no longer."""
 
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 """What a terminal sends to every process in it. Workers leave it to their parent, who tells them to end."""
+
+
+@contextmanager
+def _hold_back_terminal() -> Generator[None, None, None]:
+    """Start processes that hear nothing of the terminal: what is blocked here is blocked in them from the first."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINAL)
 
 
 class Server(uvicorn.Server):
@@ -39,12 +52,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._when_up()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  a handler of signals has both
+        self._captured_signals.append(sig)
         if not self.should_exit:
+            self.should_exit = True
             self._told_at = time.monotonic()
         elif time.monotonic() - self._told_at >= SAME_WISH_SECONDS:
             self.force_exit = True
-        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -71,6 +85,7 @@ class Supervisor(Multiprocess):
     def __init__(self, config: uvicorn.Config, listener: socket.socket, when_up: Callable[[], None]) -> None:
         self._ending = frozenset(choose_ending_signals())
         self._told_at = math.inf
+        self._grace = config.timeout_graceful_shutdown or 0
         super().__init__(config, [listener])
         if signal.SIGHUP not in self._ending:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -78,12 +93,10 @@ class Supervisor(Multiprocess):
         self._when_up = when_up
 
     def init_processes(self) -> None:
-        # What is blocked when a process is started is blocked in it from its first moment; here it only waits.
         # The tracker is started first, since that would unblock them.
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINAL)
-        super().init_processes()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINAL)
+        with _hold_back_terminal():
+            super().init_processes()
         deadline = time.monotonic() + WORKER_START_SECONDS
         if all(process.wait_until_ready(deadline - time.monotonic()) for process in self.processes):
             self._when_up()
@@ -91,7 +104,8 @@ class Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         # Not while there is a signal to be obeyed: it may be the end.
         if not self.signal_queue:
-            super().keep_subprocess_alive()
+            with _hold_back_terminal():
+                super().keep_subprocess_alive()
 
     def terminate_all(self) -> None:
         # As long as one process had it open, new connections would be taken, and nobody would answer them.
@@ -102,7 +116,9 @@ class Supervisor(Multiprocess):
     def join_all(self) -> None:
         while any(process.process.is_alive() for process in self.processes):
             is_impatient = time.monotonic() - self._told_at >= SAME_WISH_SECONDS
-            if is_impatient and self._ending.intersection(self.signal_queue):
+            # One that no longer moves would not end at all.
+            is_stuck = time.monotonic() - self._told_at >= self._grace + STUCK_SECONDS
+            if is_stuck or (is_impatient and self._ending.intersection(self.signal_queue)):
                 for process in self.processes:
                     process.process.kill()
             self.signal_queue.clear()

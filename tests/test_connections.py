@@ -189,6 +189,33 @@ def test_a_server_that_only_reads_is_not_asked_again(make_database: MakeDatabase
     assert ask(make_database(), talk) == [(b"1",)]
 
 
+def test_a_server_that_only_reads_for_long_is_not_connected_to_with_every_change(make_database: MakeDatabase) -> None:
+    """Each connection is a process at the server, and a log-in."""
+    url = make_database()
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("CREATE TABLE note (number int)")
+        admin.execute(f"ALTER DATABASE {conninfo_to_dict(url)['dbname']} SET default_transaction_read_only = on")
+    opened: list[float] = []
+
+    async def connect() -> Connection:
+        opened.append(within(0))
+        return await Connection.open(conninfo_to_dict(url), prepares=True)
+
+    async def talk() -> None:
+        pool = Pool(connect, size=3, queue_size=10)
+        pool.open()
+        started = within(0)
+        for _ in range(100):
+            connection = await pool.take(within(10))
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                await connection.execute(WRITE, {})
+            await pool.give_back(connection)
+        assert len(opened) <= 3 * (2 + within(0) - started)
+        await pool.close()
+
+    uvloop.run(talk())
+
+
 def test_one_failed_change_is_enough_to_leave_a_server_that_only_reads(make_database: MakeDatabase) -> None:
     """All other idle connections lead to it too, and each would fail one more request, maybe much later."""
     url = make_database()

@@ -88,6 +88,7 @@ class Connection:
 
     async def execute(self, statement: Statement, values: Mapping[str, Value]) -> list[Row]:
         """Run a statement and give all its rows."""
+        self.is_read_only = False
         parameters = statement.encode(values)
         if self._prepares:
             try:
@@ -184,5 +185,4 @@ class Connection:
         error = error_from_result(result)
         if error.sqlstate == _READ_ONLY:
             self.is_read_only = True
-            self._expiry = 0
         raise error

@@ -82,9 +82,12 @@ class Pool:
 
     async def give_back(self, connection: Connection) -> None:
         """Take a connection back, in whatever state it is."""
-        if connection.is_read_only:
-            await self._replace_idle()
-        if self._closed or not connection.is_ready:
+        if connection.is_read_only and self._renews():
+            # The others lead to the same server, which no longer takes changes, and would all fail in turn.
+            for _ in range(len(self._idle)):
+                await self._replace(self._idle.popleft())
+            await self._replace(connection)
+        elif self._closed or not connection.is_ready:
             await self._replace(connection)
         else:
             self._hand_on(connection)
@@ -125,16 +128,13 @@ class Pool:
                 return
         self._idle.append(connection)
 
-    async def _replace_idle(self) -> None:
-        """Connect anew: the others lead to the same server, which no longer takes changes, and would all fail in turn.
-
-        Now and then only, since the new ones may lead there too.
-        """
+    def _renews(self) -> bool:
+        """Whether all connections may be replaced now: not too often, since the new ones may lead there too."""
         now = asyncio.get_running_loop().time()
-        if now - self._renewed_at >= RENEWAL_SECONDS:
-            self._renewed_at = now
-            for _ in range(len(self._idle)):
-                await self._replace(self._idle.popleft())
+        if now - self._renewed_at < RENEWAL_SECONDS:
+            return False
+        self._renewed_at = now
+        return True
 
     async def _replace(self, connection: Connection) -> None:
         self._open -= 1

@@ -15,7 +15,7 @@ from tests.support.problems import expect_problem
 from tests.support.processes import count_files
 from tests.support.server import Server, read_peak_memory
 from tests.support.settings import make_settings
-from tests.support.waiting import wait_for
+from tests.support.waiting import let_time_pass, wait_for
 from tests.support.wire import Wire, connect, write_head
 
 MAX_URL_BYTES = 1024
@@ -38,6 +38,7 @@ def server(make_database: MakeDatabase) -> Iterator[Server]:
         "MAX_PIPELINED": MAX_PIPELINED,
         "MAX_CONNECTIONS": MAX_CONNECTIONS,
         "CLIENT_TIMEOUT": 20,
+        "KEEP_ALIVE_TIMEOUT": 1,
         "DATABASE_TIMEOUT": 5,
     }
     with run_impatient_server(make_database(), **{name: str(value) for name, value in limits.items()}) as running:
@@ -125,6 +126,18 @@ def test_requests_may_be_sent_ahead_up_to_a_number(server: Server) -> None:
         wire.send(get * 500)
         for _ in range(MAX_PIPELINED + 1):
             assert wire.read_answer().json() == []
+        assert wire.read_to_end() == b""
+
+
+def test_a_request_that_has_begun_has_the_time_of_a_request(server: Server) -> None:
+    """And not that of a connection over which nothing happens, which ends after KEEP_ALIVE_TIMEOUT."""
+    get = write_head("GET", ALICE.tasks.encode(), user=ALICE)
+    with connect(server) as wire:
+        wire.send(get, get[:20])
+        assert wire.read_answer().json() == []
+        let_time_pass(1.5)
+        wire.send(get[20:])
+        assert wire.read_answer().json() == []
         assert wire.read_to_end() == b""
 
 

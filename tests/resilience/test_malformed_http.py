@@ -162,10 +162,16 @@ def test_a_client_that_has_said_all_is_answered(server: Server, alice: httpx.Cli
         assert task == expect_task(ALICE, id=1)
         assert wire.read_answer().json() == [task]
         assert wire.read_to_end() == b""
-    with connect(server) as wire:
-        wire.send(write_post(LENGTH)[:-1])
-        wire.end()
-        assert wire.read_to_end() == b""
+    for half in (b"GE", write_head("GET", TASKS)[:-4], write_post(LENGTH)[:-1]):
+        with connect(server) as wire:
+            wire.send(half)
+            wire.end()
+            assert wire.read_to_end() == b""
+        with connect(server) as wire:
+            wire.send(write_head("GET", TASKS, user=ALICE) * 2, half)
+            wire.end()
+            assert [wire.read_answer().json() for _ in range(2)] == [[task]] * 2
+            assert wire.read_to_end() == b""
     assert alice.get(ALICE.tasks).json() == [task]
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.conftest import MakeDatabase
-from tests.support.cast import ALICE
+from tests.support.cast import ALICE, BOB
 from tests.support.contract import check_response
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.problems import expect_problem
@@ -38,17 +38,17 @@ def server(database_url: str) -> Iterator[Server]:
         yield running
 
 
-def wait_for_statements(admin: psycopg.Connection, text: str) -> None:
-    """Wait until as many statements as the server takes requests are under way."""
+def wait_for_statements(admin: psycopg.Connection, text: str, number: int = MAX_REQUESTS) -> None:
+    """Wait until so many statements are under way; by default, as many as the server takes requests."""
     active = (
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND state = 'active' AND pid <> pg_backend_pid()"
     )
-    wait_for(lambda: admin.execute(active, [f"%{text}%"]).fetchone() == (MAX_REQUESTS,), 10)
+    wait_for(lambda: admin.execute(active, [f"%{text}%"]).fetchone() == (number,), 10)
 
 
 @contextmanager
-def fill(server: Server, database_url: str) -> Iterator[list[Future[httpx.Response]]]:
-    """Keep as many requests under way as the server takes, until the block ends; give their answers to be."""
+def fill(server: Server, database_url: str, number: int = MAX_REQUESTS) -> Iterator[list[Future[httpx.Response]]]:
+    """Keep as many requests under way as the server takes, or fewer, until the block ends; give their answers to be."""
     with (
         open_client(server) as client,
         psycopg.connect(database_url) as locker,
@@ -57,11 +57,11 @@ def fill(server: Server, database_url: str) -> Iterator[list[Future[httpx.Respon
     ):
         path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
         locker.execute("SELECT * FROM tasks FOR UPDATE")
-        answers = [pool.submit(client.patch, path, json={"is_completed": True}) for _ in range(MAX_REQUESTS)]
-        wait_for_statements(admin, "UPDATE tasks")
+        answers = [pool.submit(client.patch, path, json={"is_completed": True}) for _ in range(number)]
+        wait_for_statements(admin, "UPDATE tasks", number)
         yield answers
         locker.rollback()
-        assert [answer.result().status_code for answer in answers] == [200] * MAX_REQUESTS
+        assert [answer.result().status_code for answer in answers] == [200] * number
 
 
 def test_one_request_too_many_is_told_so_at_once(server: Server, database_url: str) -> None:
@@ -141,8 +141,9 @@ def test_requests_that_wait_for_their_clients_keep_nobody_out(server: Server) ->
             assert client.get(ALICE.tasks).status_code == 200
 
 
-def test_a_request_that_is_not_whole_hides_no_other(server: Server, database_url: str) -> None:
-    """Of a connection with one under way and half of another, the one under way counts."""
+@pytest.mark.parametrize("lengths", [[], [b"Content-Length: 1"]], ids=["half of another", "no body"])
+def test_a_request_that_is_not_whole_hides_no_other(lengths: list[bytes], server: Server, database_url: str) -> None:
+    """One under way counts, also with half of another behind it, or without a body that nobody waits for."""
     half = write_head("POST", ALICE.tasks.encode(), b"Content-Length: 10", user=ALICE) + b"{"
     with (
         open_client(server) as client,
@@ -154,7 +155,7 @@ def test_a_request_that_is_not_whole_hides_no_other(server: Server, database_url
         locker.execute("SELECT * FROM tasks FOR UPDATE")
         wires = [stack.enter_context(connect(server)) for _ in range(MAX_REQUESTS)]
         for wire in wires:
-            wire.send(write_head("DELETE", path, user=ALICE), half)
+            wire.send(write_head("DELETE", path, *lengths, user=ALICE), *([] if lengths else [half]))
         wait_for_statements(admin, "DELETE FROM tasks")
         refusal = client.get(ALICE.tasks)
         assert (refusal.status_code, refusal.json()) == (503, BUSY)
@@ -162,10 +163,45 @@ def test_a_request_that_is_not_whole_hides_no_other(server: Server, database_url
         assert sorted(wire.read_answer().status_code for wire in wires) == [204] + [404] * (MAX_REQUESTS - 1)
 
 
-def test_requests_sent_ahead_are_not_refused_behind_one_that_is_answered(server: Server, database_url: str) -> None:
-    """Answers must come in order, and each connection has one request under way at a time."""
-    with connect(server) as wire, fill(server, database_url):
-        pass
-    with connect(server) as wire:
-        wire.send(GET * 20)
-        assert [wire.read_answer().status_code for _ in range(20)] == [200] * 20
+def test_requests_behind_one_that_is_answered_are_not_refused(server: Server, database_url: str) -> None:
+    """Answers must come in order, and a connection has one request under way at a time."""
+    patch = write_head("PATCH", f"{ALICE.tasks}/1".encode(), b"Content-Length: 22", user=ALICE)
+    with (
+        open_client(server) as client,
+        psycopg.connect(database_url, autocommit=True) as admin,
+        connect(server) as wire,
+    ):
+        with fill(server, database_url, MAX_REQUESTS - 1):
+            wire.send(patch, b'{"is_completed": true}', GET * 20)
+            wait_for_statements(admin, "UPDATE tasks")
+            assert client.get(ALICE.tasks).status_code == 503
+        assert [wire.read_answer().status_code for _ in range(21)] == [200] * 21
+
+
+def test_requests_sent_ahead_to_a_full_server_end_the_connection(server: Server, database_url: str) -> None:
+    """They have not waited as Retry-After asks; to refuse each of them would be what keeps the server busy."""
+    with fill(server, database_url), connect(server) as wire:
+        wire.send(GET * 1000)
+        first, second = wire.read_answer(), wire.read_answer()
+        assert (first.status_code, second.status_code) == (503, 503)
+        assert second.headers["Connection"] == "close"
+        assert wire.read_to_end() == b""
+
+
+def test_readers_that_have_closed_their_side_and_take_nothing_keep_nobody_out(
+    server: Server, database_url: str
+) -> None:
+    """A long list that waits for its client does not count, whether the client could still speak or not."""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO tasks (user_id, title, description)"
+            " SELECT %s, 'Buy groceries', repeat('x', 1000000) FROM generate_series(1, 20)",
+            [BOB.id],
+        )
+    with open_client(server) as client, ExitStack() as stack:
+        for _ in range(2 * MAX_REQUESTS):
+            wire = stack.enter_context(connect(server))
+            wire.send(write_head("GET", BOB.tasks.encode(), user=BOB))
+            wire.end()
+            assert len(wire.read_part(1000)) == 1000
+        assert [client.get(f"{ALICE.tasks}/1").status_code for _ in range(10)] == [200] * 10

@@ -4,7 +4,6 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Barrier
 
 import httpx
@@ -14,7 +13,7 @@ import pytest
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server
-from tests.support.processes import find_processes
+from tests.support.processes import find_workers, read_blocked_signals
 from tests.support.release import NEXT_VERSION, make_next_release
 from tests.support.server import START_SECONDS, Server
 from tests.support.tasks import create_task, expect_task
@@ -49,27 +48,19 @@ def test_five_servers_that_start_together_end_with_one_schema(make_database: Mak
     assert versions == [("0001",)]
 
 
-def find_workers(server: Server) -> set[int]:
-    """Give the processes that serve: the children of the first one that Python has started to serve."""
-    return {
-        process
-        for process in find_processes(server.log.parent)
-        if "spawn_main" in Path(f"/proc/{process}/cmdline").read_text()
-        and "resource_tracker" not in Path(f"/proc/{process}/cmdline").read_text()
-    }
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 def test_a_worker_that_fails_is_replaced(number: signal.Signals, make_database: MakeDatabase) -> None:
     """One that has died, and one that no longer moves; meanwhile the other one serves."""
     with run_impatient_server(make_database(), "--workers", "2", **PATIENT) as server:
-        before = find_workers(server)
+        before = find_workers(server.log.parent)
         assert len(before) == 2
         lost = min(before)
         os.kill(lost, number)
-        wait_for(lambda: len(find_workers(server) - {lost}) == 2, START_SECONDS)
-        wait_for(lambda: lost not in find_workers(server), 20)
+        wait_for(lambda: len(find_workers(server.log.parent) - {lost}) == 2, START_SECONDS)
+        wait_for(lambda: lost not in find_workers(server.log.parent), 20)
         wait_for(lambda: server.read_log().count("Application startup complete") == 3, START_SECONDS)
+        # It leaves what a terminal sends to its parent, as the first ones do.
+        assert len({read_blocked_signals(worker) for worker in find_workers(server.log.parent)}) == 1
         for _ in range(20):
             assert httpx.get(server.url + ALICE.tasks, headers=ALICE.headers).json() == []
 

@@ -1,5 +1,6 @@
 """A server that is told to stop: what is under way is finished, what is new is refused, and it ends in time."""
 
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -12,6 +13,7 @@ from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.problems import expect_problem
+from tests.support.processes import find_workers
 from tests.support.server import START_SECONDS, STOP_SECONDS, Server
 from tests.support.tasks import create_task
 from tests.support.waiting import let_time_pass, wait_for
@@ -133,8 +135,12 @@ def test_a_second_signal_ends_it_at_once(workers: str, number: signal.Signals, m
         assert "Traceback" not in server.read_log()
 
 
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_two_signals_at_once_are_one_wish(workers: str, make_database: MakeDatabase) -> None:
+def test_two_signals_at_once_are_one_wish(
+    workers: str, first: signal.Signals, second: signal.Signals, make_database: MakeDatabase
+) -> None:
     """A terminal and a supervisor may both send one: what is under way is finished all the same."""
     url = make_database()
     with (
@@ -148,11 +154,21 @@ def test_two_signals_at_once_are_one_wish(workers: str, make_database: MakeDatab
         locker.execute("SELECT * FROM tasks FOR UPDATE")
         answer = pool.submit(client.patch, path, json={"title": "Last words"})
         wait_for_statement(admin)
-        server.process.send_signal(signal.SIGTERM)
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(first)
+        let_time_pass(0.1)
+        server.process.send_signal(second)
         wait_for(lambda: is_refused(server), 10)
         let_time_pass(1)
         assert not answer.done()
         locker.rollback()
         assert answer.result().json()["title"] == "Last words"
+        assert server.process.wait(STOP_SECONDS) == 0
+
+
+def test_a_worker_that_no_longer_moves_does_not_keep_the_server_from_ending(make_database: MakeDatabase) -> None:
+    """It is killed a little after the time that all have."""
+    with run_impatient_server(make_database(), "--workers", "2", **HASTY) as server:
+        wait_for(lambda: server.read_log().count("Application startup complete") == 2, START_SECONDS)
+        os.kill(min(find_workers(server.log.parent)), signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(STOP_SECONDS) == 0

@@ -45,3 +45,19 @@ def find_processes(*folders: Path) -> list[int]:
 def count_files(process: int) -> int:
     """Give how many files and connections a process has open."""
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+def find_workers(folder: Path) -> set[int]:
+    """Give the ids of the processes that serve for a server in this folder, its parent not among them."""
+    commands = {process: Path(f"/proc/{process}/cmdline").read_text() for process in find_processes(folder)}
+    return {
+        process
+        for process, command in commands.items()
+        if "spawn_main" in command and "resource_tracker" not in command
+    }
+
+
+def read_blocked_signals(process: int) -> str:
+    """Give the signals that a process does not hear, as /proc writes them."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return status.partition("SigBlk:")[2].split()[0]

@@ -1,0 +1,104 @@
+"""Requests as uvicorn and httptools read them, with limits: to sizes, and to what could be read in two ways.
+
+Both have none: a header may be as long as memory is, and what a proxy in front understands may be something else.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from taskflow.errors import HeadersTooLarge, RequestMalformed, UpgradeRefused, UrlTooLong
+from taskflow.reception import Reception
+
+FIELD_OVERHEAD = 32
+"""What a header counts beyond its bytes, as in HTTP/2 (RFC 9113, section 6.5.2): many small ones cost memory too."""
+
+HEADS_AHEAD = 4
+"""How many heads of the largest size may wait, taken together, while an earlier request is answered.
+
+In memory, many small headers take a hundred times what they take on the wire, and nobody has asked for a token yet.
+"""
+
+
+class StrictProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, whose callbacks for the parser raise a Problem for what is too large or ambiguous.
+
+    It comes out of `feed_data`, as the context of httptools' own error.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        reception: Reception,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = reception
+        self.ahead: deque[int] = deque()
+        """The sizes of the heads in uvicorn's pipeline."""
+        # Of the request that is being received:
+        self.is_receiving = False
+        self.is_in_head = True
+        self.bytes_without_body = 0
+        self._head_bytes = 0
+        self._hosts = 0
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether a head, or what comes between two parts of a body, has become longer than any head may be."""
+        return (
+            self.is_receiving and self.bytes_without_body > self._limits.max_url_bytes + self._limits.max_header_bytes
+        )
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= self._limits.max_pipelined:
+            raise RequestMalformed
+        super().on_message_begin()
+        self.is_receiving = self.is_in_head = True
+        self._head_bytes = self._hosts = self.bytes_without_body = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self._limits.max_url_bytes:
+            raise UrlTooLong(self._limits.max_url_bytes)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value) + FIELD_OVERHEAD
+        if self._head_bytes > self._limits.max_header_bytes:
+            raise HeadersTooLarge(self._limits.max_header_bytes)
+        # Those that follow a body in chunks are dropped: the request was judged without them.
+        if self.is_in_head:
+            super().on_header(name, value)
+            self._hosts += self.headers[-1][0] == b"host"
+
+    def check_head(self, *, is_ahead: bool) -> None:
+        """Judge a head that is complete; `is_ahead` says that an earlier request has yet to be answered."""
+        version = self.parser.get_http_version()
+        # httptools reads HTTP/0.9 too. With two hosts or none, a proxy and we could disagree about whose request it is.
+        if version not in {"1.0", "1.1"} or self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
+            raise RequestMalformed
+        # httptools takes what was compressed before it was cut into chunks for what was meant.
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            raise RequestMalformed
+        # And what follows for the other protocol: the request would be left without its body.
+        if self.parser.should_upgrade() and any(_announces_body(*header) for header in self.headers):
+            raise UpgradeRefused
+        if is_ahead:
+            self.ahead.appendleft(self._head_bytes + len(self.url))
+            if sum(self.ahead) > HEADS_AHEAD * self._limits.max_header_bytes:
+                raise HeadersTooLarge(self._limits.max_header_bytes)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.is_in_head = False
+
+
+def _announces_body(name: bytes, value: bytes) -> bool:
+    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
