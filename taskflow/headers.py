@@ -43,9 +43,12 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name for name, _ in message["headers"]}
-                added = [header for header in self._headers if header[0] not in said]
-                message["headers"] = [*message["headers"], *added]
+                said = message["headers"]
+                added = self._headers
+                if any(name == b"cache-control" for name, _ in said):
+                    names = {name for name, _ in said}
+                    added = [header for header in added if header[0] not in names]
+                message["headers"] = [*said, *added]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -20,8 +20,9 @@ from tests.support.waiting import wait_for
 from tests.support.wire import connect, write_head
 
 MANY = 100_000
-READERS = 20
 """So many tasks take more room, 20 MB, than the buffers between server and client have."""
+
+READERS = 20
 
 
 def fill(database: psycopg.Connection, count: int) -> None:
