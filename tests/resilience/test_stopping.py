@@ -2,7 +2,9 @@
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from time import monotonic
 
 import httpx
@@ -33,6 +35,22 @@ def wait_for_statement(admin: psycopg.Connection) -> None:
         return admin.execute(WAITING).fetchone() != (0,)
 
     wait_for(waits, 20)
+
+
+@contextmanager
+def hold_patch(server: Server, url: str, title: str) -> Iterator[tuple[Future[httpx.Response], psycopg.Connection]]:
+    """Keep a patch of a new task under way; give its answer to be, and the connection whose rollback lets it go on."""
+    with (
+        open_client(server) as client,
+        psycopg.connect(url) as locker,
+        psycopg.connect(url, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
+        locker.execute("SELECT * FROM tasks FOR UPDATE")
+        answer = pool.submit(client.patch, path, json={"title": title})
+        wait_for_statement(admin)
+        yield answer, locker
 
 
 def is_refused(server: Server) -> bool:
@@ -87,15 +105,9 @@ def test_what_takes_too_long_is_told_so_and_never_done(workers: str, make_databa
     url = make_database()
     with (
         run_impatient_server(url, "--workers", workers, **HASTY) as server,
-        open_client(server) as client,
-        psycopg.connect(url) as locker,
         psycopg.connect(url, autocommit=True) as admin,
-        ThreadPoolExecutor(1) as pool,
+        hold_patch(server, url, "Too late") as (answer, locker),
     ):
-        task = create_task(client, ALICE)
-        locker.execute("SELECT * FROM tasks FOR UPDATE")
-        answer = pool.submit(client.patch, f"{ALICE.tasks}/{task['id']}", json={"title": "Too late"})
-        wait_for_statement(admin)
         started = monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(STOP_SECONDS) == 0
@@ -116,15 +128,8 @@ def test_a_second_signal_ends_it_at_once(workers: str, number: signal.Signals, m
     url = make_database()
     with (
         run_impatient_server(url, "--workers", workers, **PATIENT) as server,
-        open_client(server) as client,
-        psycopg.connect(url) as locker,
-        psycopg.connect(url, autocommit=True) as admin,
-        ThreadPoolExecutor(1) as pool,
+        hold_patch(server, url, "Too late") as (answer, _),
     ):
-        task = create_task(client, ALICE)
-        locker.execute("SELECT * FROM tasks FOR UPDATE")
-        answer = pool.submit(client.patch, f"{ALICE.tasks}/{task['id']}", json={"title": "Too late"})
-        wait_for_statement(admin)
         server.process.send_signal(number)
         wait_for(lambda: is_refused(server), 10)
         let_time_pass(0.6)  # what comes at once after the first is taken for the same wish
@@ -147,15 +152,8 @@ def test_two_signals_at_once_are_one_wish(
     url = make_database()
     with (
         run_impatient_server(url, "--workers", workers, **PATIENT) as server,
-        open_client(server) as client,
-        psycopg.connect(url) as locker,
-        psycopg.connect(url, autocommit=True) as admin,
-        ThreadPoolExecutor(1) as pool,
+        hold_patch(server, url, "Last words") as (answer, locker),
     ):
-        path = f"{ALICE.tasks}/{create_task(client, ALICE)['id']}"
-        locker.execute("SELECT * FROM tasks FOR UPDATE")
-        answer = pool.submit(client.patch, path, json={"title": "Last words"})
-        wait_for_statement(admin)
         server.process.send_signal(first)
         let_time_pass(0.1)
         server.process.send_signal(second)
