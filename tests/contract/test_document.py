@@ -4,7 +4,6 @@ import inspect
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
@@ -19,6 +18,8 @@ from openapi_spec_validator import validate
 
 from taskflow import tasks
 from tests.support.contract import CONTRACT, load_contract
+from tests.support.node import install_packages
+from tests.support.server import REPOSITORY
 from tests.support.validator import make_validator
 
 KEY_ORDER = ["operationId", "summary", "description", "tags", "parameters", "requestBody", "responses"]
@@ -184,20 +185,9 @@ def test_the_schemas_have_the_names_of_the_specification() -> None:
 
 
 @pytest.fixture(scope="session")
-def redocly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The linter's command, installed beside a copy of the lock file; skips where there is no Node.js for it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Redocly needs Node.js, and there is no npm")
-    folder = tmp_path_factory.mktemp("redocly")
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(Path(__file__).with_name(name), folder)
-    command = [npm, "ci", "--engine-strict", "--no-audit", "--no-fund"]
-    installation = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    if "EBADENGINE" in installation.stderr:
-        pytest.skip("Redocly needs a newer Node.js")
-    assert installation.returncode == 0, installation.stderr
-    return folder / "node_modules" / ".bin" / "redocly"
+def redocly() -> Path:
+    """The linter's command."""
+    return install_packages(Path(__file__).parent) / "redocly"
 
 
 def test_redocly_has_nothing_to_say(redocly: Path) -> None:
@@ -216,9 +206,10 @@ def test_redocly_has_nothing_to_say(redocly: Path) -> None:
     assert lint.returncode == 0
 
 
-def test_the_linter_is_locked_without_naming_a_registry() -> None:
+@pytest.mark.parametrize("folder", ["contract", "frontend", "benchmarks/contenders/fastify"])
+def test_packages_are_locked_without_naming_a_registry(folder: str) -> None:
     """The lock file holds versions and digests; where packages come from is for each machine to say."""
-    lock = json.loads(Path(__file__).with_name("package-lock.json").read_text())
+    lock = json.loads((REPOSITORY / "tests" / folder / "package-lock.json").read_text())
     packages = [package for name, package in lock["packages"].items() if name]
     assert all("integrity" in package and "resolved" not in package for package in packages)
     assert packages
