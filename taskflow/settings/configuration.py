@@ -4,16 +4,14 @@ Every mistake is one sentence that names the variable and the remedy, and never 
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-MAX_PORT = 65_535
+from taskflow.settings.addresses import MAX_PORT, normalise_database_url, normalise_origin
+
 SHARED_CONNECTIONS = 80
 """What all workers together open by default: a PostgreSQL as it comes allows 97, Neon's smallest as many."""
 
@@ -139,7 +137,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_check_origin(origin) for origin in origins)
+        return tuple(normalise_origin(origin) for origin in origins)
 
     @field_validator("better_auth_secret")
     @classmethod
@@ -159,7 +157,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
-        return None if url is None else SecretStr(_normalise_database_url(url.get_secret_value()))
+        return None if url is None else SecretStr(normalise_database_url(url.get_secret_value()))
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variables, any text may come
@@ -186,46 +184,6 @@ def _reveal(value: SecretStr | None, variable: str) -> str:
     if value is None:
         raise SettingsError([f"{variable} is not set."])
     return value.get_secret_value()
-
-
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
-
-
-def _check_origin(origin: str) -> str:
-    # As a browser writes it: in lower case.
-    origin = origin.removesuffix("/").lower()
-    match = _ORIGIN.fullmatch(origin)
-    if match is None or int(match[1] or 0) > MAX_PORT:
-        raise ValueError(
-            "must be a comma-separated list of exact origins, such as https://app.example.com, without path or *"
-        )
-    # A browser leaves the usual port out.
-    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
-
-
-def _normalise_database_url(url: str) -> str:
-    """Bring the spellings in use to the one that libpq takes."""
-    url = url.strip().strip("'\"")
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise ValueError("must start with postgresql://")
-    url = f"postgresql://{rest}"
-    if not _is_connection_string(url):
-        raise ValueError(
-            "is not a connection string that PostgreSQL understands; "
-            "look at its parameters, and percent-encode special characters"
-        )
-    return url
-
-
-def _is_connection_string(url: str) -> bool:
-    try:
-        parameters = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        return False
-    # A password with a bare @ or / in it would be read as part of the host or port, and messages quote those.
-    ports = str(parameters.get("port") or 0).split(",")
-    return "@" not in str(parameters.get("host", "")) and all(port.isdecimal() for port in ports)
 
 
 def _describe_mistake(mistake: dict[str, object]) -> str:
