@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from connexion import ConnexionMiddleware
@@ -60,10 +60,11 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
     # Made before Connexion gets the document, which it changes.
     pages = make_document_router(contract, document)
     database = Database(settings)
+    verifier = TokenVerifier(settings)
     app = ConnexionMiddleware(
         pages,
         import_name="taskflow",
-        lifespan=partial(_run_with, database),
+        lifespan=partial(_run_with, database, verifier),
         middlewares=[
             partial(SecurityHeaders, is_production=settings.is_production),
             partial(ServerErrorMiddleware, handler=_answer_defect),
@@ -76,7 +77,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
             LifespanMiddleware,
         ],
         resolver=Resolver(partial(_resolve_handler, database)),
-        security_map={"bearer": make_bearer_handler(TokenVerifier(settings).authenticate, note_user)},
+        security_map={"bearer": make_bearer_handler(verifier.authenticate, note_user)},
     )
     app.add_api(document)
     # Connexion would build its stack for the first request; what is wrong with the contract must be known now.
@@ -91,12 +92,12 @@ def _resolve_handler(database: Database, operation_id: str) -> Callable[..., Awa
 
 
 @asynccontextmanager
-async def _run_with(database: Database, _app: ConnexionMiddleware) -> AsyncIterator[None]:
-    await database.open()
-    try:
+async def _run_with(database: Database, verifier: TokenVerifier, _app: ConnexionMiddleware) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for part in (verifier, database):
+            stack.push_async_callback(part.close)
+            await part.open()
         yield
-    finally:
-        await database.close()
 
 
 async def _answer_defect(_request: Request, error: Exception) -> Response:

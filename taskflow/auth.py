@@ -1,4 +1,4 @@
-"""From a bearer token to a user id: HS256 with the secret that Better Auth shares (RFC 7519, RFC 8725)."""
+"""From a bearer token to a user id (RFC 7519, RFC 8725): by the secret or by the keys of the frontend's Better Auth."""
 
 import logging
 import time
@@ -10,67 +10,73 @@ from typing import Any
 import jwt
 from jwt import PyJWK
 from jwt.utils import base64url_decode, base64url_encode
+from pydantic import SecretStr
 
 from taskflow.errors import TokenExpired, TokenInvalid, TokenSignatureInvalid
+from taskflow.keys import ALGORITHMS, KeySet
 from taskflow.settings import Settings
 
 CLOCK_SKEW_SECONDS = 60
 """How far the frontend's clock may be ahead of ours. A token that has expired gets no grace."""
 
+TOKEN_TYPES = {"jwt", "at+jwt"}
+"""What a token may call itself, if anything. Better Auth signs its session cookies with the same keys, as another type
+(RFC 8725, section 3.11).
+"""
+
 logger = logging.getLogger(__name__)
 
 
 class TokenVerifier:
-    """Verifies tokens with the keys that the settings name, and with no others."""
+    """Verifies tokens with the keys that the settings name, and with no others.
+
+    Those signed with HS256 by the shared secret, all others by the published keys: never one key for both.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        secret = settings.secret.encode()
-        # Prepared once: given the bare secret, PyJWT looks on every call whether it might be a certificate.
-        self._key = PyJWK.from_dict({"kty": "oct", "alg": "HS256", "k": base64url_encode(secret).decode()})
         self._max_bytes = settings.max_token_bytes
         self._verified = VerifiedTokens(settings.token_cache_size)
-        self._claims: dict[str, Any] = {
-            "issuer": settings.jwt_issuer or None,
-            "audience": settings.jwt_audience or None,
-            "options": {
-                "require": ["exp", "sub"],
-                # Better Auth always sets both; they count only where the operator has said what they must be.
-                "verify_iss": bool(settings.jwt_issuer),
-                "verify_aud": bool(settings.jwt_audience),
-                # PyJWT would refuse what was issued a second from now; leeway would prolong tokens that have expired.
-                "verify_iat": False,
-                "verify_nbf": False,
-            },
-        }
+        self._secret = _prepare_secret(settings.better_auth_secret)
+        self._secret_claims = _choose_claims(settings.jwt_issuer, settings.jwt_audience)
+        url = settings.key_set_url
+        # What was verified with a key that has been withdrawn since must not go on being good.
+        self._keys = KeySet(url, settings, on_withdrawal=self._verified.clear) if url else None
+        self._key_claims = _choose_claims(settings.key_set_issuers, settings.jwt_audience)
+
+    async def open(self) -> None:
+        """Begin to fetch the published keys, if there are any."""
+        if self._keys is not None:
+            self._keys.open()
+
+    async def close(self) -> None:
+        if self._keys is not None:
+            await self._keys.close()
 
     async def authenticate(self, token: str) -> str:
         """Give the user id (`sub`) of a valid token.
 
-        Raises TokenExpired, TokenSignatureInvalid, or TokenInvalid for everything else.
+        Raises TokenExpired, TokenSignatureInvalid, or TokenInvalid for everything else; KeysUnavailable where nobody
+        can tell.
         """
         if len(token) > self._max_bytes:
             raise TokenInvalid("longer than MAX_TOKEN_BYTES")
         known = self._verified.find(token)
         if known is None:
-            claims = self._verify(token)
+            claims = await self._verify(token)
             known = VerifiedToken(_read_subject(claims), int(claims["exp"]))
             self._verified.add(token, known)
         elif known.expiry <= time.time():
             raise TokenExpired
         return known.user
 
-    def _verify(self, token: str) -> dict[str, Any]:
+    async def _verify(self, token: str) -> dict[str, Any]:
         try:
-            claims: dict[str, Any] = jwt.decode(token, self._key, algorithms=["HS256"], **self._claims)
+            key, rules = await self._choose_key(jwt.get_unverified_header(token))
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=[key.algorithm_name], **rules)
         except jwt.ExpiredSignatureError:
             raise TokenExpired from None
         except jwt.InvalidSignatureError:
             raise TokenSignatureInvalid from None
-        except jwt.InvalidAlgorithmError:
-            logger.warning(
-                "refused a token that is not signed with HS256: the frontend must sign with BETTER_AUTH_SECRET"
-            )
-            raise TokenInvalid("InvalidAlgorithmError") from None
         except jwt.DecodeError as error:
             # PyJWT's word for a signature whose last characters were changed or cut off.
             raise (TokenSignatureInvalid() if "crypto" in str(error) else TokenInvalid("not a JWT")) from None
@@ -82,12 +88,67 @@ class TokenVerifier:
         _check_times(claims)
         return claims
 
+    async def _choose_key(self, header: dict[str, Any]) -> tuple[PyJWK, dict[str, Any]]:
+        """Give the key for a token with this header, and what its claims must be."""
+        kind = str(header.get("typ", "JWT")).lower().removeprefix("application/")
+        if kind not in TOKEN_TYPES:
+            raise TokenInvalid("typ is that of another kind of token")
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm == "HS256" and self._secret is not None:
+            return self._secret, self._secret_claims
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS or self._keys is None:
+            logger.warning("refused a token that is %s", self._explain_algorithm(algorithm))
+            raise TokenInvalid("alg is not accepted")
+        if not isinstance(kid, str):
+            raise TokenInvalid("kid is missing")
+        key = await self._keys.find(kid)
+        if key.algorithm != algorithm:
+            raise TokenInvalid("alg is not that of the key")
+        return key.jwk, self._key_claims
+
+    def _explain_algorithm(self, algorithm: object) -> str:
+        """Say what a token is signed with, and what the operator would have to do to accept it."""
+        if algorithm == "HS256":
+            return "signed with HS256: to accept it, set BETTER_AUTH_SECRET to the frontend's"
+        if algorithm in list(ALGORITHMS):
+            return (
+                f"signed with {algorithm}: to accept it, set BETTER_AUTH_URL to where the frontend's Better Auth "
+                "publishes its keys; or let the frontend sign with HS256 and BETTER_AUTH_SECRET"
+            )
+        accepted = [*(["HS256"] if self._secret else []), *(ALGORITHMS if self._keys else [])]
+        return f"not signed with {' or '.join(accepted)}, which BETTER_AUTH_SECRET and BETTER_AUTH_URL allow"
+
+
+def _prepare_secret(secret: SecretStr | None) -> PyJWK | None:
+    if secret is None:
+        return None
+    # Prepared once: given the bare secret, PyJWT looks on every call whether it might be a certificate.
+    text = base64url_encode(secret.get_secret_value().encode()).decode()
+    return PyJWK.from_dict({"kty": "oct", "alg": "HS256", "k": text})
+
+
+def _choose_claims(issuers: tuple[str, ...], audiences: tuple[str, ...]) -> dict[str, Any]:
+    """Give what PyJWT shall demand of a token's claims."""
+    return {
+        "issuer": issuers or None,
+        "audience": audiences or None,
+        "options": {
+            "require": ["exp", "sub"],
+            # Better Auth always sets both; they count only where it is known what they must be.
+            "verify_iss": bool(issuers),
+            "verify_aud": bool(audiences),
+            # PyJWT would refuse what was issued a second from now; leeway would prolong tokens that have expired.
+            "verify_iat": False,
+            "verify_nbf": False,
+        },
+    }
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
     """What remains to be known of a token whose signature and claims were right.
 
-    `expiry` is in seconds since the epoch. A token that is good now does not become bad before: its key is fixed, and
+    `expiry` is in seconds since the epoch. Only the withdrawal of its key makes a token that is good now bad before:
     the start of its life has come.
     """
 
@@ -112,6 +173,9 @@ class VerifiedTokens:
             # The one that has been here longest. Its user pays one verification if it comes again.
             self._tokens.popitem(last=False)
         self._tokens[_digest(token)] = verified
+
+    def clear(self) -> None:
+        self._tokens.clear()
 
 
 def _digest(token: str) -> bytes:

@@ -35,8 +35,11 @@ def provide_database(settings: Settings) -> Iterator[Settings]:
 
 
 def provide_secret(settings: Settings) -> Settings:
-    """Give the settings with a secret: the configured one, or the one kept in the state folder, made when missing."""
-    if settings.better_auth_secret is not None:
+    """Give the settings with a secret: the configured one, or the one kept in the state folder, made when missing.
+
+    In production there may be none, where tokens are signed with published keys alone.
+    """
+    if settings.better_auth_secret is not None or settings.is_production:
         return settings
     secret = _read_or_make_secret(settings.taskflow_state_dir / "better-auth-secret")
     return settings.model_copy(update={"better_auth_secret": SecretStr(secret)})

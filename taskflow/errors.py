@@ -16,6 +16,7 @@
     ├── HeadersTooLarge                                      431
     ├── ServerBusy, ServerStopping                           503
     ├── DatabaseUnavailable ── DatabaseTimeout               503
+    ├── KeysUnavailable                                      503
     └── ListTooLong                                          505
 
 Every other exception is a defect: the client gets a constant 500, the log gets the trace.
@@ -252,6 +253,18 @@ class DatabaseUnavailable(Problem):
 
 class DatabaseTimeout(DatabaseUnavailable):
     detail = "The database did not answer in time, please retry."
+
+
+class KeysUnavailable(Problem):
+    """Never 401: frontends take that for the end of the session, and log their user out."""
+
+    status = 503
+    detail = "The keys that tokens are checked with are temporarily unavailable, please retry."
+    headers = (("Retry-After", "5"),)
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class ListTooLong(Problem):

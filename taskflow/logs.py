@@ -22,7 +22,7 @@ from taskflow.settings import Settings
 MAX_TEXT = 512
 """How much of a path or user id is logged, in characters."""
 
-_QUIET = ("connexion", "psycopg", "alembic", "sqlalchemy", "asyncio")
+_QUIET = ("connexion", "psycopg", "alembic", "sqlalchemy", "asyncio", "httpx", "httpcore")
 """Libraries whose messages below an error can quote users or name hosts; what matters of them we log ourselves."""
 
 requests = logging.getLogger("taskflow.requests")

@@ -35,6 +35,7 @@ NO_URL = (
     "DATABASE_URL is not a connection string that PostgreSQL understands; "
     "look at its parameters, and percent-encode special characters."
 )
+NO_AUTH_URL = "{} must be a URL such as https://app.example.com, without user, password or fragment."
 SHORT_SECRET = (
     "BETTER_AUTH_SECRET must have at least 32 bytes and equal the frontend's; make one with `openssl rand -hex 32`."
 )
@@ -77,6 +78,13 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "database_pool_size": 10,
         "database_queue_size": 1000,
         "database_timeout": 5.0,
+        "better_auth_url": None,
+        "jwks_url": None,
+        "jwks_timeout": 3.0,
+        "jwks_cooldown": 2.0,
+        "jwks_max_age": 300.0,
+        "jwks_queue_size": 100,
+        "max_jwks_bytes": 65_536,
         "better_auth_secret": None,
         "jwt_issuer": (),
         "jwt_audience": (),
@@ -122,6 +130,22 @@ def test_the_state_folder_is_where_the_user_keeps_state(monkeypatch: pytest.Monk
         ("DATABASE_TIMEOUT", "60", 60.0),
         ("BETTER_AUTH_SECRET", "x" * 32, SecretStr("x" * 32)),
         ("BETTER_AUTH_SECRET", "é" * 16, SecretStr("é" * 16)),
+        ("BETTER_AUTH_URL", "https://app.example.com", "https://app.example.com"),
+        ("BETTER_AUTH_URL", " HTTPS://App.Example.com:443/ ", "https://app.example.com"),
+        ("BETTER_AUTH_URL", "https://app.example.com/api/auth/", "https://app.example.com/api/auth"),
+        # While developing, the frontend may be another container.
+        ("BETTER_AUTH_URL", "http://frontend:3000", "http://frontend:3000"),
+        ("JWKS_URL", "https://app.example.com/api/auth/jwks", "https://app.example.com/api/auth/jwks"),
+        ("JWKS_URL", "https://a.example/keys/?tenant=1&x=%20", "https://a.example/keys/?tenant=1&x=%20"),
+        ("JWKS_URL", "http://[::1]:3000/jwks", "http://[::1]:3000/jwks"),
+        ("JWKS_TIMEOUT", "0.1", 0.1),
+        ("JWKS_TIMEOUT", "60", 60.0),
+        ("JWKS_COOLDOWN", "0.1", 0.1),
+        ("JWKS_COOLDOWN", "3600", 3600.0),
+        ("JWKS_MAX_AGE", "1", 1.0),
+        ("JWKS_MAX_AGE", "86400", 86_400.0),
+        ("JWKS_QUEUE_SIZE", "1", 1),
+        ("MAX_JWKS_BYTES", "1024", 1024),
         ("JWT_ISSUER", "https://app.example.com", ("https://app.example.com",)),
         ("JWT_ISSUER", " https://a.example , https://b.example, ", ("https://a.example", "https://b.example")),
         ("JWT_AUDIENCE", "taskflow,https://app.example.com", ("taskflow", "https://app.example.com")),
@@ -198,6 +222,22 @@ def test_every_variable_is_tried_here() -> None:
         ("PORT", "http", "PORT must be a valid integer."),
         ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be greater than or equal to 1."),
         ("LOG_LEVEL", "verbose", "LOG_LEVEL must be 'debug', 'info', 'warning' or 'error'."),
+        ("JWKS_TIMEOUT", "0", "JWKS_TIMEOUT must be greater than or equal to 0.1."),
+        ("JWKS_COOLDOWN", "0", "JWKS_COOLDOWN must be greater than or equal to 0.1."),
+        ("JWKS_MAX_AGE", "inf", "JWKS_MAX_AGE must be less than or equal to 86400."),
+        ("JWKS_QUEUE_SIZE", "0", "JWKS_QUEUE_SIZE must be greater than or equal to 1."),
+        ("MAX_JWKS_BYTES", "1023", "MAX_JWKS_BYTES must be greater than or equal to 1024."),
+        ("BETTER_AUTH_URL", "app.example.com", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "ftp://app.example.com", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "https://app.example.com?x=s3cr3t", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "https://app.example.com/api/auth?x=s3cr3t", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "https://app.example.com#x", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("JWKS_URL", "https://alice:s3cr3t@app.example.com/jwks", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "https://app.example.com/jwks#s3cr3t", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "https://app.example.com/\njwks", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "/jwks", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "https://a b/jwks", "JWKS_URL must name a host, and a port up to 65535 where there is one."),
+        ("JWKS_URL", "https://a:65536/", "JWKS_URL must name a host, and a port up to 65535 where there is one."),
         ("BETTER_AUTH_SECRET", "x" * 31, SHORT_SECRET),
         ("CORS_ORIGINS", "*", NO_ORIGIN),
         ("CORS_ORIGINS", "https://*.example.com", NO_ORIGIN),
@@ -288,6 +328,68 @@ def test_production_needs_what_only_the_operator_knows(
         variables[variable] = text
     (sentence,) = complain(monkeypatch, **variables)
     assert sentence.startswith(f"{variable} must be set in production: ")
+
+
+@pytest.mark.parametrize("variable", ["BETTER_AUTH_URL", "JWKS_URL"])
+def test_where_keys_are_published_no_secret_need_be_shared(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In production too; an address that is wrong is the only thing to complain about."""
+    variables = {name: value for name, value in PRODUCTION.items() if name != "BETTER_AUTH_SECRET"}
+    assert load(monkeypatch, **variables, **{variable: "https://app.example.com/keys"}).better_auth_secret is None
+    assert complain(monkeypatch, **{variable: "app.example.com"}) == [NO_AUTH_URL.format(variable)]
+
+
+@pytest.mark.parametrize("variable", ["BETTER_AUTH_URL", "JWKS_URL"])
+@pytest.mark.parametrize(
+    "url", ["http://app.example.com", "http://10.0.0.1:3000", "http://localhost.example.com", "http://127.0.0.1.nip.io"]
+)
+def test_keys_come_encrypted_in_production(variable: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can change them on the way can sign for anybody."""
+    assert load(monkeypatch, **{variable: url}).key_set_url is not None
+    sentence = f"{variable} must begin with https:// in production, unless its host is this machine."
+    assert complain(monkeypatch, **PRODUCTION, **{variable: url}) == [sentence]
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"])
+def test_keys_of_this_machine_may_come_plain(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is between."""
+    assert load(monkeypatch, **PRODUCTION, BETTER_AUTH_URL=url).key_set_url == f"{url}/api/auth/jwks"
+
+
+@pytest.mark.parametrize(
+    ("variables", "address", "issuers"),
+    [
+        ({}, None, ()),
+        (
+            {"BETTER_AUTH_URL": "https://app.example.com"},
+            "https://app.example.com/api/auth/jwks",
+            ("https://app.example.com",),
+        ),
+        # As Better Auth itself takes it: a path is its base path.
+        (
+            {"BETTER_AUTH_URL": "https://app.example.com/auth"},
+            "https://app.example.com/auth/jwks",
+            ("https://app.example.com",),
+        ),
+        (
+            {"BETTER_AUTH_URL": "https://app.example.com", "JWKS_URL": "http://localhost:3000/jwks"},
+            "http://localhost:3000/jwks",
+            ("https://app.example.com",),
+        ),
+        (
+            {"BETTER_AUTH_URL": "https://app.example.com", "JWT_ISSUER": "a, b"},
+            "https://app.example.com/api/auth/jwks",
+            ("a", "b"),
+        ),
+        ({"JWKS_URL": "https://a.example/jwks"}, "https://a.example/jwks", ()),
+    ],
+    ids=["nothing", "origin", "with-path", "both", "issuers", "keys-alone"],
+)
+def test_where_keys_are_and_who_issues_follow_from_better_auths_url(
+    variables: dict[str, str], address: str | None, issuers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless they are named themselves."""
+    settings = load(monkeypatch, **variables)
+    assert (settings.key_set_url, settings.key_set_issuers) == (address, issuers)
 
 
 def test_what_is_missing_is_named_beside_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,38 @@ def normalise_origin(origin: str) -> str:
     return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
 
 
+_AUTH_URL = re.compile(r"(?P<origin>https?://[^/?#@]+)(?P<path>/[!-~]*)?", re.ASCII | re.IGNORECASE)
+_LOOPBACK = re.compile(r"http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?", re.ASCII)
+
+
+def normalise_auth_url(url: str, *, may_be_plain: bool, may_have_query: bool = False) -> str:
+    """Bring the address of the frontend's Better Auth, or of its keys (these with a query, perhaps), to one form.
+
+    Who can change what comes over plain http can sign for anybody; within one machine nobody can.
+    """
+    match = _AUTH_URL.fullmatch(url.strip())
+    path = (match["path"] or "") if match else ""
+    if match is None or "#" in path or ("?" in path and not may_have_query):
+        raise ValueError("must be a URL such as https://app.example.com, without user, password or fragment")
+    try:
+        origin = normalise_origin(match["origin"])
+    except ValueError:
+        raise ValueError("must name a host, and a port up to 65535 where there is one") from None
+    if origin.startswith("http:") and not may_be_plain and not _LOOPBACK.fullmatch(origin):
+        raise ValueError("must begin with https:// in production, unless its host is this machine")
+    return origin + (path if may_have_query else path.rstrip("/"))
+
+
+def find_origin(url: str) -> str:
+    """Give the origin of an address in its one form."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def find_key_set(auth_url: str) -> str:
+    """Give where a Better Auth publishes its keys: at its base path, which is /api/auth unless its URL has a path."""
+    return f"{auth_url}{'' if auth_url != find_origin(auth_url) else '/api/auth'}/jwks"
+
+
 def normalise_database_url(url: str) -> str:
     """Bring the spellings in use to the one that libpq takes."""
     url = url.strip().strip("'\"")

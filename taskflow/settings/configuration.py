@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from taskflow.settings.addresses import MAX_PORT, normalise_database_url, normalise_origin
+from taskflow.settings.addresses import (
+    MAX_PORT,
+    find_key_set,
+    find_origin,
+    normalise_auth_url,
+    normalise_database_url,
+    normalise_origin,
+)
 
 SHARED_CONNECTIONS = 80
 """What all workers together open by default: a PostgreSQL as it comes allows 97, Neon's smallest as many."""
@@ -58,6 +65,14 @@ class Settings(BaseSettings):
     database_queue_size: int = Field(default=1000, ge=1, le=100_000)
     database_timeout: float = Field(default=5.0, ge=0.1, le=60)
 
+    better_auth_url: str | None = None
+    jwks_url: str | None = None
+    jwks_timeout: float = Field(default=3.0, ge=0.1, le=60)
+    jwks_cooldown: float = Field(default=2.0, ge=0.1, le=3600)
+    jwks_max_age: float = Field(default=300.0, ge=1, le=86_400)
+    jwks_queue_size: int = Field(default=100, ge=1, le=100_000)
+    max_jwks_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
+    # Behind those two: where keys are published, a secret need not be shared.
     better_auth_secret: SecretStr | None = None
     jwt_issuer: CommaSeparated = ()
     jwt_audience: CommaSeparated = ()
@@ -102,6 +117,16 @@ class Settings(BaseSettings):
         """The HS256 secret, for those who sign or verify. Raises SettingsError if there is none."""
         return _reveal(self.better_auth_secret, "BETTER_AUTH_SECRET")
 
+    @property
+    def key_set_url(self) -> str | None:
+        """Where the keys of tokens that are not signed with the secret are published, if anywhere."""
+        return self.jwks_url or (self.better_auth_url and find_key_set(self.better_auth_url))
+
+    @property
+    def key_set_issuers(self) -> tuple[str, ...]:
+        """Who may have issued tokens signed with those keys; empty, anybody."""
+        return self.jwt_issuer or ((find_origin(self.better_auth_url),) if self.better_auth_url else ())
+
     @field_validator("environment", "log_level", mode="before")
     @classmethod
     def _ignore_case(cls, value: object) -> object:
@@ -123,6 +148,10 @@ class Settings(BaseSettings):
     @classmethod
     def _require_in_production(cls, value: object, info: ValidationInfo) -> object:
         # Defaults come here too, and what an operator sets is text.
+        # An address that is wrong is missing from the data, and complained about on its own.
+        has_keys = any(info.data.get(name, "wrong") for name in ("better_auth_url", "jwks_url"))
+        if info.field_name == "better_auth_secret" and has_keys:
+            return value
         if info.data.get("environment") == "production" and not isinstance(value, str | SecretStr):
             raise ValueError(f"must be set in production: {_REQUIRED_IN_PRODUCTION[str(info.field_name)]}")
         return value
@@ -138,6 +167,14 @@ class Settings(BaseSettings):
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(normalise_origin(origin) for origin in origins)
+
+    @field_validator("better_auth_url", "jwks_url")
+    @classmethod
+    def _check_auth_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None:
+            return None
+        may_be_plain = info.data.get("environment") != "production"
+        return normalise_auth_url(url, may_be_plain=may_be_plain, may_have_query=info.field_name == "jwks_url")
 
     @field_validator("better_auth_secret")
     @classmethod
@@ -175,7 +212,8 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variabl
 
 _REQUIRED_IN_PRODUCTION = {
     "database_url": "the connection string of the PostgreSQL database, such as Neon shows it",
-    "better_auth_secret": "the secret that the frontend's Better Auth signs tokens with",
+    "better_auth_secret": "the secret that the frontend's Better Auth signs tokens with; "
+    "or BETTER_AUTH_URL, where it publishes its keys",
     "cors_origins": "the comma-separated origins of the frontend, such as https://app.example.com",
 }
 

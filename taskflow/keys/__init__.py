@@ -1,0 +1,12 @@
+"""The keys that the frontend publishes (JWKS, RFC 7517), such as Better Auth's jwt plugin does.
+
+keyset    the keys as they are known now, kept fresh in the background
+endpoint  where they are fetched from, with all that can go wrong there
+document  what is published, and which of it can be used
+"""
+
+from taskflow.keys.document import ALGORITHMS, PublishedKey
+from taskflow.keys.endpoint import KeyEndpoint, KeysError
+from taskflow.keys.keyset import KeySet
+
+__all__ = ["ALGORITHMS", "KeyEndpoint", "KeySet", "KeysError", "PublishedKey"]

@@ -1,0 +1,76 @@
+"""A JWK Set (RFC 7517), and those of its keys that tokens can be verified with."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from jwt import PyJWK
+
+ALGORITHMS = {
+    "EdDSA": ("OKP", "Ed25519"),
+    "ES256": ("EC", "P-256"),
+    "ES512": ("EC", "P-521"),
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+}
+"""What Better Auth can be told to sign with: the kind of key and its curve (RFC 7518, section 6; RFC 8037).
+
+None of them is symmetric, so that nothing published can ever be taken for a shared secret.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKey:
+    """A public key and the one algorithm it is for. Two are equal if the same was published."""
+
+    published: Mapping[str, Any]
+    jwk: PyJWK = field(compare=False)
+
+    @property
+    def algorithm(self) -> str:
+        return self.jwk.algorithm_name
+
+
+def read_key_set(document: bytes) -> dict[str, PublishedKey]:
+    """Give the keys of a JWK Set that can be used, by their `kid`; others are passed over (RFC 7517, section 5).
+
+    Raises ValueError if it is no JWK Set.
+    """
+    try:
+        entries = list(json.loads(document)["keys"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError("it is not a JWK Set") from None
+    keys: dict[str, PublishedKey] = {}
+    for entry in entries:
+        key = _read_key(entry) if isinstance(entry, dict) else None
+        if key is not None:
+            keys.setdefault(entry["kid"], key)
+    return keys
+
+
+def _read_key(entry: dict[str, Any]) -> PublishedKey | None:
+    kind = (entry.get("kty"), entry.get("crv"))
+    fitting = [algorithm for algorithm, needed in ALGORITHMS.items() if needed == kind]
+    # Better Auth always says which; without it, what is usual for keys of this kind.
+    algorithm = entry.get("alg", fitting[0] if fitting else None)
+    if algorithm not in fitting or not _is_for_verifying(entry):
+        return None
+    try:
+        jwk = PyJWK(entry, algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return None
+    # An RSA key of less than 2048 bits is too weak to be trusted (RFC 7518, section 3.3).
+    return None if jwk.Algorithm.check_key_length(jwk.key) else PublishedKey(entry, jwk)
+
+
+def _is_for_verifying(entry: dict[str, Any]) -> bool:
+    kid, operations = entry.get("kid"), entry.get("key_ops", ["verify"])
+    return (
+        isinstance(kid, str)
+        and entry.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+        and "d" not in entry  # a private key that is public is nobody's
+    )

@@ -1,0 +1,117 @@
+"""The published keys as they are known now.
+
+One task fetches them: at the start, when they have grown old, when somebody asks for a key that is not among them, and
+as long as it fails; never more often than once in JWKS_COOLDOWN. So there is one fetch at a time however many ask, and
+who asks for a key that is known never waits.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+from taskflow.errors import KeysUnavailable, TokenInvalid
+from taskflow.keys.document import ALGORITHMS, PublishedKey
+from taskflow.keys.endpoint import KeyEndpoint, KeysError
+from taskflow.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class KeySet:
+    """The keys of one endpoint, and who waits for the next fetch. `on_withdrawal` is told when one of them is gone."""
+
+    def __init__(self, url: str, settings: Settings, on_withdrawal: Callable[[], None]) -> None:
+        self._endpoint = KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes)
+        self._cooldown = settings.jwks_cooldown
+        self._max_age = settings.jwks_max_age
+        self._queue_size = settings.jwks_queue_size
+        self._on_withdrawal = on_withdrawal
+        self._keys: dict[str, PublishedKey] = {}
+        self._known_since = -math.inf
+        self._failure: str | None = None
+        self._waiting = 0
+        self._asked = asyncio.Event()
+        self._fetched = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to fetch; nobody waits for it but requests that need a key."""
+        self._task = asyncio.create_task(self._keep_fresh())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._endpoint.close()
+
+    async def find(self, kid: str) -> PublishedKey:
+        """Give the key of this id.
+
+        Waits for the next fetch if it is not known. Raises TokenInvalid if it was not among the keys that were fetched
+        since then; KeysUnavailable if they cannot be fetched, or if too many wait (JWKS_QUEUE_SIZE).
+        """
+        asked_at = asyncio.get_running_loop().time()
+        while (key := self._keys.get(kid)) is None:
+            if self._known_since >= asked_at:
+                raise TokenInvalid("kid is not among the published keys")
+            if self._failure is not None:
+                raise KeysUnavailable(f"the published keys cannot be fetched: {self._failure}")
+            await self._wait_for_fetch()
+        return key
+
+    async def _wait_for_fetch(self) -> None:
+        if self._waiting >= self._queue_size:
+            raise KeysUnavailable("JWKS_QUEUE_SIZE requests wait for keys already")
+        self._waiting += 1
+        self._asked.set()
+        try:
+            await self._fetched.wait()
+        finally:
+            self._waiting -= 1
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            # From here on, who asks is not content with this fetch: the key may be younger.
+            self._asked.clear()
+            await self._fetch()
+            self._fetched.set()
+            self._fetched = asyncio.Event()
+            await asyncio.sleep(self._cooldown)
+            if self._failure is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), max(0.0, self._max_age - self._cooldown))
+
+    async def _fetch(self) -> None:
+        begun_at = asyncio.get_running_loop().time()
+        try:
+            keys = await self._endpoint.fetch()
+        except KeysError as error:
+            self._note_failure(str(error))
+        except Exception:
+            # Whatever it is, the next try may do better; without one, no new key would ever be known.
+            logger.exception("unexpected error while fetching keys")
+            self._note_failure("unexpected error")
+        else:
+            self._replace(keys)
+            self._known_since = begun_at
+
+    def _note_failure(self, reason: str) -> None:
+        if self._failure is None:
+            state = "those known go on being used" if self._keys else "tokens signed with them are answered 503"
+            logger.warning("the published keys (JWKS) cannot be fetched, %s until they are: %s", state, reason)
+        self._failure = reason
+
+    def _replace(self, keys: dict[str, PublishedKey]) -> None:
+        if self._failure is not None:
+            logger.warning("the published keys (JWKS) are fetched again")
+        self._failure = None
+        if not keys:
+            logger.warning("none of the published keys (JWKS) can be used; it must be for %s", ", ".join(ALGORITHMS))
+        withdrawn = [kid for kid, key in self._keys.items() if keys.get(kid) != key]
+        self._keys = keys
+        if withdrawn:
+            logger.warning("%d of the published keys (JWKS) withdrawn: their tokens no longer hold", len(withdrawn))
+            self._on_withdrawal()
