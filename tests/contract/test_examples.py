@@ -10,7 +10,15 @@ import orjson
 import psycopg
 import pytest
 
-from taskflow.errors import DatabaseTimeout, DatabaseUnavailable, Problem, ServerBusy, ServerStopping, render_problem
+from taskflow.errors import (
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    KeysUnavailable,
+    Problem,
+    ServerBusy,
+    ServerStopping,
+    render_problem,
+)
 from tests.support.cast import ALICE, BOB, User, authorize, sign
 from tests.support.contract import load_contract
 
@@ -65,6 +73,7 @@ FAILURES = {
     "Unexpected": Problem(),
     "DatabaseUnavailable": DatabaseUnavailable(),
     "DatabaseTimeout": DatabaseTimeout(),
+    "KeysUnavailable": KeysUnavailable(""),
     "ServerBusy": ServerBusy(),
     "ServerStopping": ServerStopping(),
 }
