@@ -116,7 +116,7 @@ class TokenVerifier:
                 "publishes its keys; or let the frontend sign with HS256 and BETTER_AUTH_SECRET"
             )
         accepted = [*(["HS256"] if self._secret else []), *(ALGORITHMS if self._keys else [])]
-        return f"not signed with {' or '.join(accepted)}, which BETTER_AUTH_SECRET and BETTER_AUTH_URL allow"
+        return f"not signed with {' or '.join(accepted)}, as the configuration has it"
 
 
 def _prepare_secret(secret: SecretStr | None) -> PyJWK | None:

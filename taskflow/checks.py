@@ -1,5 +1,6 @@
 """What `taskflow check` looks at: one finding a line. What is missing while developing is made, as serving would."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from taskflow.app import create_app
 from taskflow.contract.loading import ContractError
 from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
+from taskflow.keys import ALGORITHMS, KeyEndpoint, KeysError, PublishedKey
 from taskflow.migrations import NEWEST_VERSION, read_version
 from taskflow.settings import Settings, SettingsError
 from taskflow.threads import run_in_thread
@@ -36,14 +38,38 @@ def run_checks(settings: Settings) -> Iterator[Result]:
     except SettingsError as error:
         yield Result("keys", passed=False, finding=str(error))
         return
-    origin = "kept in the state folder" if settings.better_auth_secret is None else "from BETTER_AUTH_SECRET"
-    yield Result("keys", passed=True, finding=f"HS256, secret {origin}")
+    if complete.better_auth_secret is not None:
+        origin = "kept in the state folder" if settings.better_auth_secret is None else "from BETTER_AUTH_SECRET"
+        yield Result("keys", passed=True, finding=f"HS256, secret {origin}")
+    if complete.key_set_url is not None:
+        yield _check_key_set(complete.key_set_url, complete)
     try:
         with provide_database(complete) as complete:
             yield _check_contract(complete)
             yield _check_database(complete)
     except EmbeddedPostgresError as error:
         yield Result("database", passed=False, finding=str(error))
+
+
+def _check_key_set(url: str, settings: Settings) -> Result:
+    try:
+        keys = asyncio.run(_fetch_keys(url, settings))
+    except KeysError as error:
+        return Result("published keys", passed=False, finding=f"{url}: {error}")
+    if not keys:
+        wanted = ", ".join(ALGORITHMS)
+        return Result("published keys", passed=False, finding=f"{url}: none can be used; it must be for {wanted}")
+    issuers = " or ".join(settings.key_set_issuers) or "anybody"
+    found = ", ".join(sorted(key.algorithm for key in keys.values()))
+    return Result("published keys", passed=True, finding=f"{found} from {url}; tokens issued by {issuers}")
+
+
+async def _fetch_keys(url: str, settings: Settings) -> dict[str, PublishedKey]:
+    endpoint = KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes)
+    try:
+        return await endpoint.fetch()
+    finally:
+        await endpoint.close()
 
 
 def _check_contract(settings: Settings) -> Result:

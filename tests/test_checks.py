@@ -13,6 +13,7 @@ from taskflow.migrations import migrate
 from taskflow.settings import Settings
 from tests.conftest import MakeDatabase
 from tests.support.cast import SECRET
+from tests.support.keys import Publication, SigningKey, run_key_server
 from tests.support.silence import run_silent_database
 
 NOWHERE = "postgresql://owner@127.0.0.1:9/tasks"
@@ -87,3 +88,41 @@ def test_a_database_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypa
     with run_silent_database() as url:
         *_, result = run_checks(make_settings(tmp_path, SECRET, url))
     assert result == Result("database", passed=False, finding="it did not answer in 1 s")
+
+
+def find_keys(folder: Path, secret: str | None = SECRET, **settings: object) -> list[Result]:
+    """Give what a check finds of the keys of both kinds."""
+    complete = make_settings(folder, secret, NOWHERE).model_copy(update=settings)
+    return [result for result in run_checks(complete) if "keys" in result.subject]
+
+
+def test_published_keys_are_fetched(tmp_path: Path) -> None:
+    """Which kinds there are, where, and whose tokens they verify; a secret is not missed in production."""
+    with run_key_server(SigningKey("1"), SigningKey("2", "ES256")) as frontend:
+        expected = Result(
+            "published keys",
+            passed=True,
+            finding=f"ES256, EdDSA from {frontend.url}; tokens issued by {frontend.origin}",
+        )
+        assert find_keys(tmp_path, better_auth_url=frontend.origin) == [KEYS, expected]
+        assert find_keys(tmp_path, None, better_auth_url=frontend.origin, environment="production") == [expected]
+        anybody = f"ES256, EdDSA from {frontend.url}; tokens issued by anybody"
+        assert find_keys(tmp_path, jwks_url=frontend.url)[1].finding == anybody
+
+
+def test_published_keys_that_cannot_be_had_are_named(tmp_path: Path) -> None:
+    """With their address and the reason."""
+    with run_key_server() as frontend:
+        none = f"{frontend.url}: none can be used; it must be for EdDSA, ES256, ES512, RS256, PS256"
+        assert find_keys(tmp_path, jwks_url=frontend.url) == [
+            KEYS,
+            Result("published keys", passed=False, finding=none),
+        ]
+        frontend.publication = Publication(status=404)
+        (_, missing) = find_keys(tmp_path, jwks_url=frontend.url)
+        assert not missing.passed
+        assert missing.finding.startswith(f"{frontend.url}: the answer was 404")
+    (_, gone) = find_keys(tmp_path, jwks_url=frontend.url)
+    assert gone == Result(
+        "published keys", passed=False, finding=f"{frontend.url}: the connection failed (ConnectError)"
+    )

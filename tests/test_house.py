@@ -15,7 +15,7 @@ MAX_LINES = 350
 IMPORTS = {
     "__main__": {"cli"},
     "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings", "signals"},
-    "checks": {"app", "contract", "development", "embedded", "migrations", "settings", "threads"},
+    "checks": {"app", "contract", "development", "embedded", "keys", "migrations", "settings", "threads"},
     "server": {
         "app",
         "development",
