@@ -18,7 +18,8 @@ import pytest
 
 from tests.support.cast import BOB, User
 from tests.support.contract import CONTRACT
-from tests.support.server import Server
+from tests.support.keys import SigningKey, claim_better_auths, run_key_server
+from tests.support.server import Server, make_environment, run_server
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "40")
 SEED = os.environ.get("FUZZ_SEED", "20260105")
@@ -77,17 +78,46 @@ class Run:
     checks: set[str]
 
 
+@dataclass(frozen=True)
+class Identity:
+    """A user, and the header that says so."""
+
+    user: User
+    authorization: str
+
+
+@pytest.fixture(scope="module", params=["HS256", "EdDSA"])
+def target(request: pytest.FixtureRequest, server: Server, database_url: str) -> Iterator[tuple[str, list[Identity]]]:
+    """The URL of a server, and two identities with tokens of either kind; the owner's is the first."""
+    users = (OWNER, BOB)
+    if request.param == "HS256":
+        yield server.url, [Identity(user, f"Bearer {user.token}") for user in users]
+        return
+    key = SigningKey("fuzzing")
+    with run_key_server(key) as frontend:
+        environment = make_environment(
+            ENVIRONMENT="production",
+            DATABASE_URL=database_url,
+            BETTER_AUTH_URL=frontend.origin,
+            CORS_ORIGINS="https://app.example.com",
+        )
+        tokens = {user: key.sign(claim_better_auths(frontend, sub=user.id, exp=2**33)) for user in users}
+        with run_server(environment) as other:
+            yield other.url, [Identity(user, f"Bearer {token}") for user, token in tokens.items()]
+
+
 @pytest.fixture(scope="module")
-def run(server: Server, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One run for all tests of this file."""
+def run(target: tuple[str, list[Identity]], database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run with each kind of token for all tests of this file."""
+    url, identities = target
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE tasks RESTART IDENTITY")
     folder = tmp_path_factory.mktemp("fuzzing")
     shutil.copy(Path(__file__).with_name("schemathesis.toml"), folder)
-    (folder / "auth.json").write_text(json.dumps({"auth": [_describe_user(user) for user in (OWNER, BOB)]}))
+    (folder / "auth.json").write_text(json.dumps({"auth": [_describe(identity) for identity in identities]}))
     process = subprocess.run(  # noqa: S603  our own command
         [
-            *(sys.executable, "-m", "schemathesis.cli", "run", CONTRACT, "--url", server.url),
+            *(sys.executable, "-m", "schemathesis.cli", "run", CONTRACT, "--url", url),
             *("--max-examples", EXAMPLES, "--seed", SEED),
             *("--report", "json,ndjson", "--report-json-path", "run.json", "--report-ndjson-path", "run.ndjson"),
         ],
@@ -108,8 +138,9 @@ def run(server: Server, database_url: str, tmp_path_factory: pytest.TempPathFact
     )
 
 
-def _describe_user(user: User) -> dict[str, Any]:
-    return {"name": user.id, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {user.token}"}]}
+def _describe(identity: Identity) -> dict[str, Any]:
+    header = {"name": "Authorization", "value": identity.authorization}
+    return {"name": identity.user.id, "fixedHeaders": [header]}
 
 
 def _read_records(report: Path) -> Iterator[dict[str, Any]]:
