@@ -1,0 +1,68 @@
+"""What verifying a token adds to a request, by the way in which it is signed. `python -m tests.benchmarks.tokens`.
+
+Two servers, one that remembers tokens and one that does not (TOKEN_CACHE_SIZE=0), on one core; the load on the other. A
+get with each kind of token in turn, in several rounds; the ratios are the medians of the rounds' ratios to HS256.
+"""
+
+import os
+from contextlib import ExitStack
+from dataclasses import replace
+from statistics import median
+
+import psycopg
+
+from taskflow.embedded import run_postgres
+from taskflow.migrations import migrate
+from tests.benchmarks.exchanges import EXCHANGES, Exchange
+from tests.benchmarks.load import run_load
+from tests.benchmarks.servers import TASKFLOW, run_contender
+from tests.support.cast import User
+from tests.support.development import make_state_folder
+from tests.support.keys import KeyServer, SigningKey, claim_better_auths, run_key_server
+
+ROUNDS = 5
+SECONDS = 2
+ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")
+CACHES = {"remembered": "10000", "verified each time": "0"}
+
+
+def main() -> None:
+    get = next(exchange for exchange in EXCHANGES if exchange.name == "get")
+    keys = [SigningKey(algorithm, algorithm) for algorithm in ALGORITHMS]
+    with ExitStack() as stack:
+        os.sched_setaffinity(0, {1})
+        frontend = stack.enter_context(run_key_server(*keys))
+        url = stack.enter_context(run_postgres(stack.enter_context(make_state_folder())))
+        migrate(url)
+        get.prepare(stack.enter_context(psycopg.connect(url, autocommit=True)))
+        exchanges = {"HS256": replace(get, token=User(get.user).token)}
+        exchanges |= {key.algorithm: replace(get, token=_sign(key, get, frontend)) for key in keys}
+        print("| Tokens | " + " | ".join(exchanges) + " |\n|---|" + "---:|" * len(exchanges))
+        for cache, size in CACHES.items():
+            variables = {"BETTER_AUTH_URL": frontend.origin, "TOKEN_CACHE_SIZE": size}
+            with run_contender(TASKFLOW, url, cores={0}, variables=variables) as (server, _):
+                rounds = [_measure(server, exchanges) for _ in range(ROUNDS)]
+            micros = [f"{median(times[name] for times in rounds) * 1e6:.0f} µs" for name in exchanges]
+            ratios = [f"{median(times[name] / times['HS256'] for times in rounds):.2f}" for name in exchanges]
+            print(f"| {cache}, a request takes | " + " | ".join(micros) + " |")
+            print(f"| {cache}, ratio to HS256 | " + " | ".join(ratios) + " |", flush=True)
+
+
+def _sign(key: SigningKey, exchange: Exchange, frontend: KeyServer) -> str:
+    return key.sign(claim_better_auths(frontend, sub=exchange.user, id=exchange.user, exp=2**33))
+
+
+def _measure(server: str, exchanges: dict[str, Exchange]) -> dict[str, float]:
+    """Give the seconds that a request takes of the busy server, for each kind of token."""
+    times = {}
+    for name, exchange in exchanges.items():
+        exchange.probe(server)
+        figures = run_load(server, exchange, seconds=SECONDS, length=None)
+        if figures.wrong:
+            raise RuntimeError(f"{name}: {figures.wrong} wrong answers")
+        times[name] = 1 / figures.rate
+    return times
+
+
+if __name__ == "__main__":
+    main()
