@@ -2,20 +2,17 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx
-from psycopg.conninfo import conninfo_to_dict
 
 from tests.benchmarks.exchanges import Exchange
+from tests.support.addresses import find_port, write_plain_url
 from tests.support.cast import SECRET
 from tests.support.server import REPOSITORY, START_SECONDS, make_environment, stop_process
 from tests.support.waiting import wait_for
@@ -72,10 +69,10 @@ def run_contender(
     contender: Contender, database_url: str, *, cores: set[int], variables: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server on these cores until the block ends; give its URL and process once it answers."""
-    port = _find_port()
+    port = find_port()
     environment = make_environment(
         ENVIRONMENT="production",
-        DATABASE_URL=_write_plain_url(database_url),
+        DATABASE_URL=write_plain_url(database_url),
         BETTER_AUTH_SECRET=SECRET,
         CORS_ORIGINS="https://app.example.com",
         PORT=str(port),
@@ -97,18 +94,6 @@ def run_contender(
         yield url, process
     finally:
         stop_process(process)
-
-
-def _write_plain_url(url: str) -> str:
-    """Give a connection string in the one form that every driver reads."""
-    parts = {name: quote(str(value), safe="") for name, value in conninfo_to_dict(url).items()}
-    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format_map(defaultdict(str, parts))
-
-
-def _find_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:

@@ -13,3 +13,10 @@ FRONTEND = Path(__file__).parent
 def commands() -> Path:
     """The folder of the project's commands: `tsc`, `next`, the generators."""
     return install_packages(FRONTEND)
+
+
+@pytest.fixture(scope="session")
+def better_auth(commands: Path) -> Path:
+    """The program that runs Better Auth."""
+    assert commands.exists()
+    return FRONTEND / "auth" / "server.ts"
