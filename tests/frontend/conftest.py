@@ -1,10 +1,14 @@
 """The Node.js project of this folder, ready to run."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.node import install_packages
+from tests.support.contract import CONTRACT
+from tests.support.node import install_packages, run_to_end
+from tests.support.server import make_environment
 
 FRONTEND = Path(__file__).parent
 
@@ -13,6 +17,21 @@ FRONTEND = Path(__file__).parent
 def commands() -> Path:
     """The folder of the project's commands: `tsc`, `next`, the generators."""
     return install_packages(FRONTEND)
+
+
+@pytest.fixture(scope="session")
+def clients(commands: Path) -> Path:
+    """The folder of the typed clients, whose types and functions are generated from the contract as it is now."""
+    generated = FRONTEND / "generated"
+    shutil.rmtree(generated, ignore_errors=True)
+    environment = make_environment()
+    for command in (
+        (commands / "openapi-typescript", CONTRACT, "--output", generated / "schema.d.ts"),
+        (commands / "openapi-ts", "--input", CONTRACT, "--output", generated / "hey-api", "--no-log-file"),
+    ):
+        said = run_to_end(*command, folder=FRONTEND, environment=environment)
+        assert re.search("warn|error|deprecat", said, re.IGNORECASE) is None, said
+    return FRONTEND / "clients"
 
 
 @pytest.fixture(scope="session")

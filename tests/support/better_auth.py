@@ -1,7 +1,6 @@
 """The real Better Auth, as a frontend runs it, and the accounts that people have with it."""
 
 import json
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from jwt.utils import base64url_decode
 from tests.support.addresses import find_port, write_plain_url
 from tests.support.cast import SECRET, authorize
 from tests.support.contract import check_response
+from tests.support.node import find_node
 from tests.support.server import START_SECONDS, make_environment, stop_process
 from tests.support.waiting import wait_for
 
@@ -135,13 +135,11 @@ def run_better_auth(
         BETTER_AUTH_TELEMETRY="0",
         **variables,
     )
-    node = shutil.which("node")
-    assert node is not None
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "better-auth.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603  our own command
-                [node, "--import", "tsx", program],
+                [find_node(), "--import", "tsx", program],
                 env=environment,
                 cwd=program.parent,
                 stdout=output,

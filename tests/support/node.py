@@ -1,10 +1,13 @@
-"""Node.js projects of the tests: their packages, as each one's lock file says."""
+"""Node.js projects of the tests: their packages, as each one's lock file says, and their programs."""
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+RUN_SECONDS = 300
 
 
 def install_packages(project: Path) -> Path:
@@ -23,3 +26,26 @@ def install_packages(project: Path) -> Path:
             pytest.skip("needs a newer Node.js")
         assert installation.returncode == 0, installation.stderr
     return project / "node_modules" / ".bin"
+
+
+def find_node() -> str:
+    """Give the command that runs a program; npm does not come without it."""
+    node = shutil.which("node")
+    assert node is not None
+    return node
+
+
+def run_to_end(*command: str | Path, folder: Path, environment: Mapping[str, str]) -> str:
+    """Run a command of a project in one of its folders; give all that it printed. It must succeed."""
+    process = subprocess.run(  # noqa: S603  our own command
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout
+    return process.stdout
