@@ -3,62 +3,48 @@
 SCREENSHOTS=folder keeps a picture of how the page looks at the end of each test.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 import yaml
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from tests.support.browser import PATIENCE_MS, collect_complaints, keep_picture, run_browser
 from tests.support.cast import ALICE
 from tests.support.contract import CONTRACT
 from tests.support.server import Server
 from tests.support.tasks import create_task
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-PATIENCE_MS = 15_000
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser of the machine; none is ever downloaded."""
-    command = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if command is None:
-        pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        # As root, which CI often is, Chromium has no sandbox.
-        browser = playwright.chromium.launch(executable_path=command, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        yield browser
-        browser.close()
+    """The browser of the machine."""
+    with run_browser() as running:
+        yield running
 
 
 @pytest.fixture
 def page(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page /docs, loaded. At the end, whatever it asked of another server or complained about is a failure."""
-    complaints: list[str] = []
+    strangers: list[str] = []
 
     def admit(route: Route) -> None:
         if route.request.url.startswith(f"{server.url}/"):
             route.continue_()
         else:
-            complaints.append(f"asked for {route.request.url}")
+            strangers.append(route.request.url)
             route.abort()
 
     with browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 1600}) as context:
         context.set_default_timeout(PATIENCE_MS)
         context.route("**/*", admit)
         page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        complaints = collect_complaints(page)
         page.goto("/docs")
         yield page
-        if "SCREENSHOTS" in os.environ:
-            page.screenshot(path=Path(os.environ["SCREENSHOTS"]) / f"{request.node.name}.png", full_page=True)
-    assert complaints == []
+        keep_picture(page, request.node.name)
+    assert strangers + complaints == []
 
 
 def open_operation(page: Page, operation_id: str) -> Locator:

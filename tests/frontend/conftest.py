@@ -26,7 +26,7 @@ def clients(commands: Path) -> Path:
     shutil.rmtree(generated, ignore_errors=True)
     environment = make_environment()
     for command in (
-        (commands / "openapi-typescript", CONTRACT, "--output", generated / "schema.d.ts"),
+        (commands / "openapi-typescript", CONTRACT, "--output", FRONTEND / "app" / "lib" / "schema.d.ts"),
         (commands / "openapi-ts", "--input", CONTRACT, "--output", generated / "hey-api", "--no-log-file"),
     ):
         said = run_to_end(*command, folder=FRONTEND, environment=environment)

@@ -107,7 +107,7 @@ def test_generated_names_are_those_of_the_contract(clients: Path) -> None:
         re.findall(r"^export type (\w+)", (generated / "hey-api" / "types.gen.ts").read_text(), re.MULTILINE)
     )
     assert {name.replace("DTO", "Dto") for name in types} <= exported
-    schema = (generated / "schema.d.ts").read_text()
+    schema = (FRONTEND / "app" / "lib" / "schema.d.ts").read_text()
     assert (
         set(re.findall(r"^ {8}(\w+): \{$", schema.partition("schemas: {")[2].partition("\n    };")[0], re.MULTILINE))
         == types

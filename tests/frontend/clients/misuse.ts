@@ -1,7 +1,7 @@
 /** What must not compile: each line below is an error, or `tsc` complains that it is none. Never run. */
 
 import createClient from "openapi-fetch";
-import type { components, paths } from "../generated/schema.js";
+import type { components, paths } from "../app/lib/schema.js";
 import { createTask, getTask, listTasks, type Task, updateTask } from "../generated/hey-api/index.js";
 
 const api = createClient<paths>({ baseUrl: "http://127.0.0.1" });

@@ -2,7 +2,7 @@
 
 import createClient from "openapi-fetch";
 import { authorizedFetch } from "../app/lib/authorized-fetch.js";
-import type { components, paths } from "../generated/schema.js";
+import type { components, paths } from "../app/lib/schema.js";
 import { baseUrl, tokens, user_id } from "./environment.js";
 
 type Task = components["schemas"]["Task"];

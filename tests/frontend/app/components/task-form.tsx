@@ -1,0 +1,55 @@
+import { type FormEvent, type ReactNode, useState } from "react";
+import type { ApiError } from "../lib/api";
+
+export type Draft = { title: string; description: string };
+
+export const emptyDraft: Draft = { title: "", description: "" };
+
+type Props = {
+  label: string;
+  draft: Draft;
+  onDraft: (draft: Draft) => void;
+  onSubmit: () => Promise<ApiError | null>;
+  children: ReactNode;
+};
+
+/** Title and description, each with what the server said is wrong with it. */
+export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
+  const [fields, setFields] = useState<ApiError["fields"]>({});
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    const failure = await onSubmit();
+    setFields(failure?.fields ?? {});
+  }
+
+  return (
+    <form className="card" aria-label={label} onSubmit={(event) => void submit(event)}>
+      <Field
+        label="Title"
+        value={draft.title}
+        problem={fields.title}
+        onChange={(title) => onDraft({ ...draft, title })}
+      />
+      <Field
+        label="Description"
+        value={draft.description}
+        problem={fields.description}
+        onChange={(description) => onDraft({ ...draft, description })}
+      />
+      <div className="row">{children}</div>
+    </form>
+  );
+}
+
+type FieldProps = { label: string; value: string; problem: string | undefined; onChange: (value: string) => void };
+
+function Field({ label, value, problem, onChange }: FieldProps) {
+  return (
+    <label>
+      {label}
+      <input value={value} aria-invalid={problem !== undefined} onChange={(e) => onChange(e.target.value)} />
+      {problem && <small>{`${label} ${problem}.`}</small>}
+    </label>
+  );
+}

@@ -1,0 +1,228 @@
+"""A Next.js application with Better Auth, played in a real browser: TaskFlow is another origin, as it will be.
+
+SCREENSHOTS=folder keeps pictures of the page.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.conftest import MakeDatabase
+from tests.support.addresses import find_port
+from tests.support.application import TaskPage, build_application, run_application
+from tests.support.browser import PATIENCE_MS, collect_complaints, keep_picture, run_browser
+from tests.support.server import make_environment, run_server
+
+LONG_TITLE = "x" * 201
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The application and TaskFlow, both running, and their database."""
+
+    url: str
+    taskflow_url: str
+    database: psycopg.Connection
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The browser of the machine."""
+    with run_browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def application(clients: Path) -> None:
+    """The application, built with the types of the contract as it is now."""
+    assert clients.exists()
+    build_application()
+
+
+@pytest.fixture(scope="module")
+def stage(browser: Browser, application: None, make_database: MakeDatabase) -> Iterator[Stage]:
+    """Tokens are good for 8 seconds, which is 3 to the application: it renews them a little before."""
+    assert browser.is_connected()
+    assert application is None
+    database_url, port, taskflow_port = make_database(), find_port(), find_port()
+    environment = make_environment(
+        ENVIRONMENT="production",
+        DATABASE_URL=database_url,
+        BETTER_AUTH_URL=f"http://localhost:{port}",
+        CORS_ORIGINS=f"http://localhost:{port}",
+    )
+    with (
+        run_application(database_url, f"http://127.0.0.1:{taskflow_port}", port, TOKEN_LIFE="8s") as url,
+        run_server(environment, "--port", str(taskflow_port)) as taskflow,
+        psycopg.connect(database_url, autocommit=True) as database,
+    ):
+        yield Stage(url, taskflow.url, database)
+
+
+@pytest.fixture
+def page(stage: Stage, browser: Browser) -> Iterator[Page]:
+    """The page of somebody who has never been here."""
+    with browser.new_context(viewport={"width": 900, "height": 640}) as context:
+        context.set_default_timeout(PATIENCE_MS)
+        # Better Auth lets one address sign up three times in ten seconds: each test comes from one of its own.
+        address = {"X-Forwarded-For": f"10.{uuid4().int % 256}.{uuid4().int % 256}.1"}
+        context.route(
+            f"{stage.url}/api/auth/**", lambda route: route.continue_(headers=route.request.headers | address)
+        )
+        page = context.new_page()
+        page.goto(stage.url)
+        yield page
+
+
+@pytest.fixture
+def email() -> str:
+    """An address that has no account yet."""
+    return f"{uuid4().hex}@example.com"
+
+
+def read_rows(stage: Stage, email: str) -> list[tuple[object, ...]]:
+    """Give title, description and completion of the tasks of the account with this address."""
+    return stage.database.execute(
+        'SELECT title, description, is_completed FROM tasks JOIN "user" ON "user".id = user_id'
+        " WHERE email = %s ORDER BY tasks.id",
+        [email],
+    ).fetchall()
+
+
+def test_the_whole_story(stage: Stage, page: Page, email: str) -> None:
+    """SC-005: sign up, add, edit, complete, delete, sign out, and find it all again; the page never complains."""
+    complaints, user = collect_complaints(page), TaskPage(page)
+    user.sign_up(email)
+    expect(page.get_by_text("Nothing to do.")).to_be_visible()
+    for title, description in (("Buy groceries", "Milk, eggs, bread"), ("Water the plants", ""), ("Call home", "")):
+        user.add(title, description)
+        expect(user.tasks.filter(has_text=title)).to_be_visible()
+        expect(user.new_title).to_have_value("")
+    user.edit("Call home", "Call the dentist", "Before Friday")
+    expect(user.tasks.nth(2)).to_contain_text("Call the dentist")
+    expect(user.tasks.nth(2)).to_contain_text("Before Friday")
+    user.tasks.nth(0).get_by_role("checkbox").click()
+    expect(user.tasks.nth(0).get_by_role("checkbox")).to_be_checked()
+    keep_picture(page, "application", full_page=False)
+    user.press("Delete Water the plants")
+    expect(user.tasks).to_have_count(2)
+    kept = [("Buy groceries", "Milk, eggs, bread", True), ("Call the dentist", "Before Friday", False)]
+    assert read_rows(stage, email) == kept
+    user.press("Sign out")
+    expect(user.tasks).to_have_count(0)
+    user.sign_in(email)
+    expect(user.tasks).to_have_count(2)
+    user.edit("Buy groceries", "Buy vegetables", "")
+    expect(user.tasks.nth(0)).to_contain_text("Buy vegetables")
+    assert read_rows(stage, email) == [("Buy vegetables", None, True), kept[1]]
+    assert complaints == []
+
+
+def test_the_browser_asks_first_and_sends_the_token(stage: Stage, page: Page, email: str) -> None:
+    """The page's own requests cross origins with their token; the browser's preflights for them are answered."""
+    seen: list[Request] = []
+    page.on("request", lambda request: seen.append(request) if request.url.startswith(stage.taskflow_url) else None)
+    session = page.context.new_cdp_session(page)
+    preflights: list[str] = []
+
+    def note(event: dict[str, dict[str, str]]) -> None:
+        if event["request"]["method"] == "OPTIONS":
+            preflights.append(event["request"]["url"])
+
+    session.on("Network.requestWillBeSent", note)
+    session.send("Network.enable")
+    user = TaskPage(page)
+    user.sign_up(email)
+    user.add("Buy groceries")
+    expect(user.tasks).to_have_count(1)
+    user.tasks.get_by_role("checkbox").click()
+    expect(user.tasks.get_by_role("checkbox")).to_be_checked()
+    methods = {request.method for request in seen}
+    assert {"GET", "POST", "PATCH"} <= methods
+    assert all(request.headers["authorization"].startswith("Bearer ey") for request in seen)
+    assert all(request.headers["origin"] == stage.url for request in seen)
+    assert len(set(preflights)) == 2
+    assert all(url.startswith(stage.taskflow_url) for url in preflights)
+
+
+def test_what_is_wrong_is_said_where_it_is(stage: Stage, page: Page, email: str) -> None:
+    """422: the sentence above, the reason beside its field, and nothing that was typed is lost."""
+    user = TaskPage(page)
+    user.sign_up(email)
+    user.add(LONG_TITLE, "kept")
+    expect(user.alert).to_contain_text("title must have at most 200 characters.")
+    expect(page.get_by_text("Title must have at most 200 characters.", exact=True)).to_be_visible()
+    expect(user.new_title).to_have_attribute("aria-invalid", "true")
+    expect(user.new_title).to_have_value(LONG_TITLE)
+    user.add("Short enough", "kept")
+    expect(user.tasks).to_have_count(1)
+    expect(user.alert).to_have_count(0)
+    expect(user.new_title).to_have_attribute("aria-invalid", "false")
+    user.edit("Short enough", "", "kept")
+    expect(user.alert).to_contain_text("title must not be empty.")
+    user.press("Cancel")
+    stage.database.execute("DELETE FROM tasks WHERE title = 'Short enough'")
+    user.tasks.get_by_role("checkbox").click()
+    expect(user.alert).to_contain_text("There is no task with this task_id.")
+
+
+def test_a_token_that_expires_is_not_noticed(stage: Stage, page: Page, email: str) -> None:
+    """The application gets a new one from Better Auth, and TaskFlow has never to refuse one."""
+    user, tokens = TaskPage(page), set[str]()
+    refusals: list[int] = []
+    page.on("request", lambda request: tokens.add(request.headers.get("authorization", "")))
+    page.on("response", lambda response: refusals.append(response.status) if response.status >= 400 else None)
+    user.sign_up(email)
+    expect(page.get_by_text("Nothing to do.")).to_be_visible()
+    number = 0
+    while len(tokens - {""}) < 3:
+        number += 1
+        user.add(f"Task {number}")
+        expect(user.tasks).to_have_count(number)
+    assert refusals == []
+    assert len(read_rows(stage, email)) == number
+
+
+def test_a_token_that_is_refused_is_renewed_once(page: Page, email: str) -> None:
+    """Say that it expired on the way: the request is sent again with a new one, and the user sees nothing of it."""
+    user, statuses = TaskPage(page), list[int]()
+    user.sign_up(email)
+    expect(page.get_by_text("Nothing to do.")).to_be_visible()
+    page.on("response", lambda response: statuses.append(response.status) if "/tasks" in response.url else None)
+    # The application asks for its token: what it gets is broken, once.
+    page.route(
+        "**/api/auth/token",
+        lambda route: route.fulfill(json={"token": "eyJhbGciOiJFZERTQSJ9.eyJleHAiOjk5OTk5OTk5OTl9.AA"}),
+        times=1,
+    )
+    page.wait_for_function("start => Date.now() > start + 4000", arg=page.evaluate("Date.now()"))
+    user.add("Buy groceries")
+    expect(user.tasks).to_have_count(1)
+    expect(user.alert).to_have_count(0)
+    assert [status for status in statuses if status != 204] == [401, 201]
+
+
+def test_a_session_that_has_ended_is_said_to_have(stage: Stage, page: Page, email: str) -> None:
+    """Somebody has ended it elsewhere. Who signs in again finds what they were typing."""
+    user = TaskPage(page)
+    user.sign_up(email)
+    user.add("Buy groceries")
+    expect(user.tasks).to_have_count(1)
+    user.press("Edit Buy groceries")
+    page.get_by_role("form", name="Edit Buy groceries").get_by_label("Title").fill("Half an edi")
+    stage.database.execute('DELETE FROM session USING "user" WHERE "user".id = "userId" AND email = %s', [email])
+    page.wait_for_function("start => Date.now() > start + 4000", arg=page.evaluate("Date.now()"))
+    user.add("Water the plants")
+    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    assert read_rows(stage, email) == [("Buy groceries", None, False)]
+    user.sign_in(email)
+    expect(user.new_title).to_have_value("Water the plants")
+    expect(page.get_by_role("form", name="Edit Buy groceries").get_by_label("Title")).to_have_value("Half an edi")
+    user.press("Add")
+    expect(user.tasks).to_have_count(2)
+    assert [title for title, *_ in read_rows(stage, email)] == ["Buy groceries", "Water the plants"]

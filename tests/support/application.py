@@ -1,0 +1,111 @@
+"""The Next.js application of the tests, built and running, and the people in front of it."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Locator, Page
+
+from tests.support.addresses import write_plain_url
+from tests.support.better_auth import PASSWORD
+from tests.support.cast import SECRET
+from tests.support.node import find_node, run_to_end
+from tests.support.server import START_SECONDS, STOP_SECONDS, make_environment
+from tests.support.waiting import wait_for
+
+FOLDER = Path(__file__).parents[1] / "frontend" / "app"
+NEXT = FOLDER.parent / "node_modules" / "next" / "dist" / "bin" / "next"
+
+AUTH = {"BETTER_AUTH_SECRET": SECRET, "BETTER_AUTH_TELEMETRY": "0", "NEXT_TELEMETRY_DISABLED": "1"}
+
+
+def build_application() -> None:
+    """Build it, for whatever addresses it is told of later."""
+    environment = make_environment(BETTER_AUTH_URL="http://localhost:3000", **AUTH)
+    run_to_end(find_node(), NEXT, "build", FOLDER, folder=FOLDER, environment=environment)
+
+
+@contextmanager
+def run_application(database_url: str, taskflow_url: str, port: int, **variables: str) -> Iterator[str]:
+    """Run it until the block ends; give its URL."""
+    url = f"http://localhost:{port}"
+    environment = make_environment(
+        DATABASE_URL=write_plain_url(database_url), TASKFLOW_URL=taskflow_url, BETTER_AUTH_URL=url, **AUTH, **variables
+    )
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603  our own command
+            [find_node(), NEXT, "start", FOLDER, "--port", str(port), "--hostname", "127.0.0.1"],
+            env=environment,
+            cwd=FOLDER,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # whatever processes it starts end with it
+        )
+        try:
+
+            def is_ready() -> bool:
+                assert process.poll() is None, os.pread(log.fileno(), 100_000, 0).decode()
+                try:
+                    return httpx.get(f"http://127.0.0.1:{port}/api/auth/ok").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            wait_for(is_ready, START_SECONDS)
+            yield url
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(STOP_SECONDS)
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """The page of the application, as somebody uses it who sees what is on it."""
+
+    page: Page
+
+    @property
+    def tasks(self) -> Locator:
+        return self.page.get_by_role("list", name="Tasks").get_by_role("listitem")
+
+    @property
+    def alert(self) -> Locator:
+        return self.page.locator(".notice[role=alert]")
+
+    @property
+    def new_title(self) -> Locator:
+        return self.page.get_by_role("form", name="New task").get_by_label("Title")
+
+    def enter_account(self, email: str) -> None:
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+
+    def sign_up(self, email: str) -> None:
+        self.page.get_by_role("button", name="I am new here").click()
+        self.enter_account(email)
+        self.page.get_by_role("button", name="Create account").click()
+
+    def sign_in(self, email: str) -> None:
+        self.enter_account(email)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+
+    def add(self, title: str, description: str = "") -> None:
+        form = self.page.get_by_role("form", name="New task")
+        form.get_by_label("Title").fill(title)
+        form.get_by_label("Description").fill(description)
+        self.press("Add")
+
+    def edit(self, old_title: str, title: str, description: str) -> None:
+        self.press(f"Edit {old_title}")
+        form = self.page.get_by_role("form", name=f"Edit {old_title}")
+        form.get_by_label("Title").fill(title)
+        form.get_by_label("Description").fill(description)
+        self.press("Save")
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
