@@ -2,10 +2,14 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.support.application import build_application
+from tests.support.browser import run_browser
 from tests.support.contract import CONTRACT
 from tests.support.node import install_packages, run_to_end
 from tests.support.server import make_environment
@@ -39,3 +43,18 @@ def better_auth(commands: Path) -> Path:
     """The program that runs Better Auth."""
     assert commands.exists()
     return FRONTEND / "auth" / "server.ts"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The browser of the machine."""
+    with run_browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def application(clients: Path) -> Path:
+    """The folder of the Next.js application, built with the types of the contract as it is now."""
+    folder = clients.parent / "app"
+    build_application(folder)
+    return folder

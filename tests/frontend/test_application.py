@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
-from tests.support.application import TaskPage, build_application, run_application
-from tests.support.browser import PATIENCE_MS, collect_complaints, keep_picture, run_browser
+from tests.support.application import TaskPage, open_page, run_application
+from tests.support.browser import collect_complaints, keep_picture
 from tests.support.server import make_environment, run_server
 
 LONG_TITLE = "x" * 201
@@ -31,24 +31,8 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser of the machine."""
-    with run_browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def application(clients: Path) -> None:
-    """The application, built with the types of the contract as it is now."""
-    assert clients.exists()
-    build_application()
-
-
-@pytest.fixture(scope="module")
-def stage(browser: Browser, application: None, make_database: MakeDatabase) -> Iterator[Stage]:
+def stage(application: Path, make_database: MakeDatabase) -> Iterator[Stage]:
     """Tokens are good for 8 seconds, which is 3 to the application: it renews them a little before."""
-    assert browser.is_connected()
-    assert application is None
     database_url, port, taskflow_port = make_database(), find_port(), find_port()
     environment = make_environment(
         ENVIRONMENT="production",
@@ -57,7 +41,7 @@ def stage(browser: Browser, application: None, make_database: MakeDatabase) -> I
         CORS_ORIGINS=f"http://localhost:{port}",
     )
     with (
-        run_application(database_url, f"http://127.0.0.1:{taskflow_port}", port, TOKEN_LIFE="8s") as url,
+        run_application(application, database_url, f"http://127.0.0.1:{taskflow_port}", port, TOKEN_LIFE="8s") as url,
         run_server(environment, "--port", str(taskflow_port)) as taskflow,
         psycopg.connect(database_url, autocommit=True) as database,
     ):
@@ -67,15 +51,7 @@ def stage(browser: Browser, application: None, make_database: MakeDatabase) -> I
 @pytest.fixture
 def page(stage: Stage, browser: Browser) -> Iterator[Page]:
     """The page of somebody who has never been here."""
-    with browser.new_context(viewport={"width": 900, "height": 640}) as context:
-        context.set_default_timeout(PATIENCE_MS)
-        # Better Auth lets one address sign up three times in ten seconds: each test comes from one of its own.
-        address = {"X-Forwarded-For": f"10.{uuid4().int % 256}.{uuid4().int % 256}.1"}
-        context.route(
-            f"{stage.url}/api/auth/**", lambda route: route.continue_(headers=route.request.headers | address)
-        )
-        page = context.new_page()
-        page.goto(stage.url)
+    with open_page(browser, stage.url) as page:
         yield page
 
 
@@ -94,9 +70,9 @@ def read_rows(stage: Stage, email: str) -> list[tuple[object, ...]]:
     ).fetchall()
 
 
-def test_the_whole_story(stage: Stage, page: Page, email: str) -> None:
+def test_the_whole_story(stage: Stage, page: Page) -> None:
     """SC-005: sign up, add, edit, complete, delete, sign out, and find it all again; the page never complains."""
-    complaints, user = collect_complaints(page), TaskPage(page)
+    complaints, user, email = collect_complaints(page), TaskPage(page), "alice@example.com"
     user.sign_up(email)
     expect(page.get_by_text("Nothing to do.")).to_be_visible()
     for title, description in (("Buy groceries", "Milk, eggs, bread"), ("Water the plants", ""), ("Call home", "")):
@@ -108,6 +84,7 @@ def test_the_whole_story(stage: Stage, page: Page, email: str) -> None:
     expect(user.tasks.nth(2)).to_contain_text("Before Friday")
     user.tasks.nth(0).get_by_role("checkbox").click()
     expect(user.tasks.nth(0).get_by_role("checkbox")).to_be_checked()
+    page.evaluate("scrollTo(0, 0)")
     keep_picture(page, "application", full_page=False)
     user.press("Delete Water the plants")
     expect(user.tasks).to_have_count(2)
@@ -148,6 +125,26 @@ def test_the_browser_asks_first_and_sends_the_token(stage: Stage, page: Page, em
     assert all(request.headers["origin"] == stage.url for request in seen)
     assert len(set(preflights)) == 2
     assert all(url.startswith(stage.taskflow_url) for url in preflights)
+
+
+def test_a_second_click_makes_no_second_task(stage: Stage, page: Page, email: str) -> None:
+    """Nor does the key Enter, while the first request is under way."""
+    user, held = TaskPage(page), list[Route]()
+    user.sign_up(email)
+    page.route(
+        f"{stage.taskflow_url}/**",
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
+    user.add("Buy groceries")
+    button = page.get_by_role("button", name="Add")
+    expect(button).to_be_disabled()
+    button.click(force=True)
+    user.new_title.press("Enter")
+    (only,) = held
+    only.continue_()
+    expect(user.new_title).to_have_value("")
+    expect(user.tasks).to_have_count(1)
+    assert read_rows(stage, email) == [("Buy groceries", None, False)]
 
 
 def test_what_is_wrong_is_said_where_it_is(stage: Stage, page: Page, email: str) -> None:

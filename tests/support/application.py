@@ -7,42 +7,46 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.support.addresses import write_plain_url
 from tests.support.better_auth import PASSWORD
+from tests.support.browser import PATIENCE_MS
 from tests.support.cast import SECRET
 from tests.support.node import find_node, run_to_end
 from tests.support.server import START_SECONDS, STOP_SECONDS, make_environment
 from tests.support.waiting import wait_for
 
-FOLDER = Path(__file__).parents[1] / "frontend" / "app"
-NEXT = FOLDER.parent / "node_modules" / "next" / "dist" / "bin" / "next"
-
 AUTH = {"BETTER_AUTH_SECRET": SECRET, "BETTER_AUTH_TELEMETRY": "0", "NEXT_TELEMETRY_DISABLED": "1"}
 
 
-def build_application() -> None:
+def build_application(folder: Path) -> None:
     """Build it, for whatever addresses it is told of later."""
     environment = make_environment(BETTER_AUTH_URL="http://localhost:3000", **AUTH)
-    run_to_end(find_node(), NEXT, "build", FOLDER, folder=FOLDER, environment=environment)
+    run_to_end(find_node(), _find_next(folder), "build", folder=folder, environment=environment)
+
+
+def _find_next(folder: Path) -> Path:
+    return folder.parent / "node_modules" / "next" / "dist" / "bin" / "next"
 
 
 @contextmanager
-def run_application(database_url: str, taskflow_url: str, port: int, **variables: str) -> Iterator[str]:
-    """Run it until the block ends; give its URL."""
+def run_application(folder: Path, database_url: str, taskflow_url: str, port: int, **variables: str) -> Iterator[str]:
+    """Run what has been built in a folder until the block ends; give its URL."""
     url = f"http://localhost:{port}"
     environment = make_environment(
         DATABASE_URL=write_plain_url(database_url), TASKFLOW_URL=taskflow_url, BETTER_AUTH_URL=url, **AUTH, **variables
     )
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603  our own command
-            [find_node(), NEXT, "start", FOLDER, "--port", str(port), "--hostname", "127.0.0.1"],
+            [find_node(), _find_next(folder), "start", "--port", str(port), "--hostname", "127.0.0.1"],
             env=environment,
-            cwd=FOLDER,
+            cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # whatever processes it starts end with it
@@ -61,6 +65,19 @@ def run_application(database_url: str, taskflow_url: str, port: int, **variables
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def open_page(browser: Browser, url: str) -> Iterator[Page]:
+    """Give the page of the application as somebody sees it who has never been there."""
+    with browser.new_context(viewport={"width": 900, "height": 700}) as context:
+        context.set_default_timeout(PATIENCE_MS)
+        # Better Auth lets one address sign up three times in ten seconds: everybody comes from one of their own.
+        address = {"X-Forwarded-For": str(IPv4Address(uuid4().int % 2**32))}
+        context.route(f"{url}/api/auth/**", lambda route: route.continue_(headers=route.request.headers | address))
+        page = context.new_page()
+        page.goto(url)
+        yield page
 
 
 @dataclass(frozen=True)

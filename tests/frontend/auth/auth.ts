@@ -9,11 +9,15 @@ if (!isMode(mode)) {
 }
 const plugin = modes[mode]();
 
+const database = new Pool({ connectionString: env.DATABASE_URL });
+// A database that restarts ends idle connections; without a listener that would end the process too.
+database.on("error", (error) => console.error("a connection to the database was lost:", error.message));
+
 /** Better Auth as a frontend has it, in the mode that the environment names. */
 export const auth = betterAuth({
   baseURL: env.BETTER_AUTH_URL,
   secret: env.BETTER_AUTH_SECRET,
-  database: new Pool({ connectionString: env.DATABASE_URL }),
+  database,
   emailAndPassword: { enabled: true },
   emailVerification: {
     sendOnSignUp: env.VERIFY_EMAIL === "yes",

@@ -16,10 +16,13 @@ type Props = {
 /** Title and description, each with what the server said is wrong with it. */
 export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
   const [fields, setFields] = useState<ApiError["fields"]>({});
+  const [isBusy, setBusy] = useState(false);
 
   async function submit(event: FormEvent) {
     event.preventDefault();
+    setBusy(true);
     const failure = await onSubmit();
+    setBusy(false);
     setFields(failure?.fields ?? {});
   }
 
@@ -37,7 +40,10 @@ export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
         problem={fields.description}
         onChange={(description) => onDraft({ ...draft, description })}
       />
-      <div className="row">{children}</div>
+      {/* A second click would be a second task. */}
+      <fieldset className="row" disabled={isBusy}>
+        {children}
+      </fieldset>
     </form>
   );
 }

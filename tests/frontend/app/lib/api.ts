@@ -59,9 +59,9 @@ async function settle<T>(request: Promise<Result<T>>): Promise<Result<T>> {
   try {
     result = await request;
   } catch (error) {
-    // fetch says only that there was no answer; who is to blame, nobody tells a page.
-    const detail = error instanceof TypeError ? "The server cannot be reached." : String(error);
-    throw new ApiError(detail, 0, {}, 2);
+    // fetch says only that there was no answer; why, nobody tells a page.
+    const isUnreachable = error instanceof TypeError || !(error instanceof Error);
+    throw new ApiError(isUnreachable ? "The server cannot be reached." : error.message, 0, {}, 2);
   }
   if (result.error) {
     const { detail, status, errors = [] } = result.error;

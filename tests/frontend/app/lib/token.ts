@@ -28,12 +28,16 @@ export function forgetToken(): void {
 }
 
 async function fetchToken(): Promise<string | null> {
-  const { data, error } = await authClient.token();
-  if (error && error.status !== 401) {
-    // Not the end of the session: Better Auth itself is unwell.
+  const { data } = await authClient.token();
+  if (data) {
+    return data.token;
+  }
+  // Better Auth says 401 here also when its database is away. Only an answer without a session is the end of it.
+  const session = await authClient.getSession();
+  if (session.error || session.data) {
     throw new Error("The sign-in service does not answer at the moment.");
   }
-  return data?.token ?? null;
+  return null;
 }
 
 function readExpiry(jwt: string): number {

@@ -1,0 +1,134 @@
+"""What the user of the application sees when something behind it fails, and that it recovers without a reload."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.conftest import MakeDatabase
+from tests.support.addresses import find_port
+from tests.support.application import TaskPage, open_page, run_application
+from tests.support.browser import collect_complaints
+from tests.support.cluster import make_cluster
+from tests.support.server import Server, make_environment, run_server
+
+RECOVERY_MS = 20_000
+
+UNREACHABLE = "The server cannot be reached."
+AWAY = "The sign-in service does not answer at the moment."
+
+
+class Backend:
+    """A TaskFlow that can be started again and again at the same address."""
+
+    def __init__(self, database_url: str, app_url: str) -> None:
+        self._port = find_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._environment = make_environment(
+            ENVIRONMENT="production",
+            DATABASE_URL=database_url,
+            DATABASE_TIMEOUT="1",
+            BETTER_AUTH_URL=app_url,
+            CORS_ORIGINS=app_url,
+        )
+
+    def run(self) -> AbstractContextManager[Server]:
+        return run_server(self._environment, "--port", str(self._port))
+
+
+@contextmanager
+def run_stage(
+    application: Path, database_url: str, browser: Browser, **variables: str
+) -> Iterator[tuple[Backend, TaskPage, list[str]]]:
+    """Run the application and open its page; give a TaskFlow to be started, the page, and its complaints."""
+    port = find_port()
+    backend = Backend(database_url, f"http://localhost:{port}")
+    with (
+        run_application(application, database_url, backend.url, port, **variables) as url,
+        open_page(browser, url) as page,
+    ):
+        yield backend, TaskPage(page), collect_complaints(page)
+
+
+def expect_complaints(complaints: list[str], *reasons: str) -> None:
+    """The console holds what the browser itself says of requests that failed, and nothing of the application's."""
+    assert [said for said in complaints if not any(reason in said for reason in reasons)] == []
+
+
+def test_the_database_stops_and_comes_back(application: Path, browser: Browser) -> None:
+    """The page shows the sentence of the 503, keeps what was typed, and finds its way back by itself."""
+    with make_cluster() as cluster:
+        cluster.start()
+        with run_stage(application, cluster.url, browser) as (backend, user, complaints), backend.run():
+            user.sign_up("alice@example.com")
+            user.add("Buy groceries")
+            expect(user.tasks).to_have_count(1)
+            cluster.stop()
+            user.add("Water the plants", "Both of them")
+            expect(user.alert).to_contain_text("please retry.")
+            assert user.alert.get_by_role("paragraph").inner_text() in {
+                "The database is temporarily unavailable, please retry.",
+                "The database did not answer in time, please retry.",
+            }
+            expect(user.new_title).to_have_value("Water the plants")
+            expect(user.tasks).to_have_count(1)
+            cluster.start()
+            expect(user.alert).to_have_count(0, timeout=RECOVERY_MS)
+            user.press("Add")
+            expect(user.tasks).to_have_count(2)
+            expect(user.tasks.nth(1)).to_contain_text("Both of them")
+            expect_complaints(complaints, "503 (Service Unavailable)", "500 (Internal Server Error)")
+
+
+def test_the_database_is_away_when_a_token_is_needed(application: Path, browser: Browser) -> None:
+    """Better Auth needs it too: the page does not take that for the end of the session."""
+    with make_cluster() as cluster:
+        cluster.start()
+        with run_stage(application, cluster.url, browser, TOKEN_LIFE="6s") as (backend, user, _), backend.run():
+            user.sign_up("alice@example.com")
+            expect(user.page.get_by_text("Nothing to do.")).to_be_visible()
+            cluster.stop()
+            user.new_title.fill("Buy groceries")
+            while user.alert.count() == 0 or AWAY not in user.alert.inner_text():
+                user.press("Add")
+                user.page.wait_for_timeout(100)
+            cluster.start()
+            expect(user.alert).to_have_count(0, timeout=RECOVERY_MS)
+            user.press("Add")
+            expect(user.tasks).to_have_count(1)
+
+
+@pytest.mark.parametrize("by", ["itself", "hand"])
+def test_taskflow_is_restarted(by: str, application: Path, browser: Browser, make_database: MakeDatabase) -> None:
+    """The page says that it cannot be reached, keeps what was typed, and recovers by itself or at a click."""
+    with run_stage(application, make_database(), browser) as (backend, user, complaints):
+        with backend.run():
+            user.sign_up("alice@example.com")
+            user.add("Buy groceries")
+            expect(user.tasks).to_have_count(1)
+        user.add("Water the plants")
+        expect(user.alert).to_contain_text(UNREACHABLE)
+        expect(user.new_title).to_have_value("Water the plants")
+        user.tasks.get_by_role("checkbox").click()
+        expect(user.alert).to_contain_text(UNREACHABLE)
+        expect(user.tasks.get_by_role("checkbox")).not_to_be_checked()
+        with backend.run():
+            if by == "hand":
+                user.press("Try again")
+            expect(user.alert).to_have_count(0, timeout=RECOVERY_MS)
+            user.press("Add")
+            expect(user.tasks).to_have_count(2)
+            expect(user.new_title).to_have_value("")
+            expect_complaints(complaints, "ERR_CONNECTION_REFUSED")
+
+
+def test_taskflow_is_not_there_yet(application: Path, browser: Browser, make_database: MakeDatabase) -> None:
+    """Who signs up meanwhile is told so, and sees the tasks as soon as it is."""
+    with run_stage(application, make_database(), browser) as (backend, user, _):
+        user.sign_up("alice@example.com")
+        expect(user.alert).to_contain_text(UNREACHABLE)
+        with backend.run():
+            expect(user.page.get_by_text("Nothing to do.")).to_be_visible(timeout=RECOVERY_MS)
+            expect(user.alert).to_have_count(0)
