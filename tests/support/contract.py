@@ -20,6 +20,11 @@ CONTRACT = Path(__file__).parents[2] / "openapi" / "openapi.yaml"
 def load_contract() -> dict[str, Any]:
     """Give the contract with every reference replaced by what it leads to."""
     document: dict[str, Any] = yaml.safe_load(CONTRACT.read_text())
+    return resolve_references(document)
+
+
+def resolve_references(document: dict[str, Any]) -> dict[str, Any]:
+    """Give a document with every reference replaced by what it leads to."""
     resolved: dict[str, Any] = _resolve(document, document)
     return resolved
 
