@@ -30,7 +30,8 @@ audit: | .venv/bin/python
 	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean:
-	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		tests/*/node_modules tests/*/*/*/node_modules tests/frontend/generated tests/frontend/app/.next
 
 .venv/serve-is-set-up: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Setting up: what TaskFlow needs goes into .venv. This happens once."
