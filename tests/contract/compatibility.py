@@ -65,7 +65,7 @@ def _compare_documents(old: Node, new: Node) -> Iterator[str]:
 
 def _find_security(document: Node, operation: Node) -> Any:  # noqa: ANN401  lists and objects
     schemes = document["components"].get("securitySchemes", {})
-    demanded: list[Node] = operation.get("security", document.get("security", []))
+    demanded: list[Node] = (operation if "security" in operation else document).get("security") or []
     return strip_texts([{name: [scopes, schemes[name]] for name, scopes in one.items()} for one in demanded])
 
 
