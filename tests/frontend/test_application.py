@@ -91,7 +91,9 @@ def test_the_whole_story(stage: Stage, page: Page) -> None:
     kept = [("Buy groceries", "Milk, eggs, bread", True), ("Call the dentist", "Before Friday", False)]
     assert read_rows(stage, email) == kept
     user.press("Sign out")
-    expect(user.tasks).to_have_count(0)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_text("Your session has ended.")).to_have_count(0)
+    assert "Buy groceries" not in page.content()
     user.sign_in(email)
     expect(user.tasks).to_have_count(2)
     user.edit("Buy groceries", "Buy vegetables", "")
@@ -156,8 +158,9 @@ def test_what_is_wrong_is_said_where_it_is(stage: Stage, page: Page, email: str)
     expect(page.get_by_text("Title must have at most 200 characters.", exact=True)).to_be_visible()
     expect(user.new_title).to_have_attribute("aria-invalid", "true")
     expect(user.new_title).to_have_value(LONG_TITLE)
-    user.add("Short enough", "kept")
+    user.add("Short enough", "kept\nas typed")
     expect(user.tasks).to_have_count(1)
+    assert read_rows(stage, email) == [("Short enough", "kept\nas typed", False)]
     expect(user.alert).to_have_count(0)
     expect(user.new_title).to_have_attribute("aria-invalid", "false")
     user.edit("Short enough", "", "kept")
@@ -202,6 +205,24 @@ def test_a_token_that_is_refused_is_renewed_once(page: Page, email: str) -> None
     expect(user.tasks).to_have_count(1)
     expect(user.alert).to_have_count(0)
     assert [status for status in statuses if status != 204] == [401, 201]
+
+
+def test_who_comes_next_sees_nothing_of_who_was_here_before(stage: Stage, page: Page, email: str) -> None:
+    """Another account at the same page, after a session has ended: its own tasks, its own token, no text of others."""
+    user, statuses = TaskPage(page), list[int]()
+    user.sign_up(email)
+    user.add("Buy groceries")
+    expect(user.tasks).to_have_count(1)
+    user.new_title.fill("A secret")
+    stage.database.execute('DELETE FROM session USING "user" WHERE "user".id = "userId" AND email = %s', [email])
+    page.wait_for_function("start => Date.now() > start + 4000", arg=page.evaluate("Date.now()"))
+    user.tasks.get_by_role("checkbox").click()
+    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    page.on("response", lambda response: statuses.append(response.status) if "/tasks" in response.url else None)
+    user.sign_up(f"other-{email}")
+    expect(page.get_by_text("Nothing to do.")).to_be_visible()
+    expect(user.new_title).to_have_value("")
+    assert set(statuses) <= {200, 204}
 
 
 def test_a_session_that_has_ended_is_said_to_have(stage: Stage, page: Page, email: str) -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
@@ -98,6 +98,70 @@ def test_the_database_is_away_when_a_token_is_needed(application: Path, browser:
             expect(user.alert).to_have_count(0, timeout=RECOVERY_MS)
             user.press("Add")
             expect(user.tasks).to_have_count(1)
+
+
+def test_the_page_is_loaded_while_the_database_is_away(application: Path, browser: Browser) -> None:
+    """Who is signed in is not told to sign in, but that it cannot be known; and is inside as soon as it can."""
+    with make_cluster() as cluster:
+        cluster.start()
+        with run_stage(application, cluster.url, browser) as (backend, user, _), backend.run():
+            user.sign_up("alice@example.com")
+            user.add("Buy groceries")
+            expect(user.tasks).to_have_count(1)
+            cluster.stop()
+            user.page.reload()
+            expect(user.alert).to_contain_text(AWAY)
+            cluster.start()
+            expect(user.tasks).to_have_count(1, timeout=RECOVERY_MS)
+            expect(user.alert).to_have_count(0)
+
+
+def test_something_on_the_way_answers_instead(application: Path, browser: Browser, make_database: MakeDatabase) -> None:
+    """A proxy knows no problem documents. Its answers, one without a body included, are failures all the same."""
+    bodies = iter(["<h1>Bad Gateway</h1>", ""])
+    with run_stage(application, make_database(), browser) as (backend, user, _), backend.run():
+        user.sign_up("alice@example.com")
+        user.add("Buy groceries")
+        expect(user.tasks).to_have_count(1)
+        origin = {"Access-Control-Allow-Origin": "*"}
+
+        def refuse(route: Route) -> None:
+            if route.request.method == "DELETE" and (body := next(bodies, None)) is not None:
+                route.fulfill(status=502, headers=origin | {"Content-Length": str(len(body))}, body=body)
+            else:
+                route.continue_()
+
+        user.page.route(f"{backend.url}/**", refuse)
+        for _ in range(2):
+            user.press("Delete Buy groceries")
+            expect(user.alert).to_contain_text("The server cannot answer at the moment (502).")
+            expect(user.tasks).to_have_count(1)
+            user.press("Try again")
+            expect(user.alert).to_have_count(0)
+        user.press("Delete Buy groceries")
+        expect(user.page.get_by_text("Nothing to do.")).to_be_visible()
+
+
+def test_better_auth_cannot_be_reached(application: Path, browser: Browser, make_database: MakeDatabase) -> None:
+    """The forms say so, and keep what was typed; nothing is stuck when it is back."""
+    with run_stage(application, make_database(), browser) as (backend, user, complaints), backend.run():
+        said = user.page.get_by_text(AWAY)
+        user.page.route("**/api/auth/sign-*", lambda route: route.abort())
+        user.page.route("**/api/auth/sign-*/**", lambda route: route.abort())
+        user.sign_up("alice@example.com")
+        expect(said).to_be_visible()
+        expect(user.page.get_by_label("E-mail")).to_have_value("alice@example.com")
+        user.page.unroute("**/api/auth/sign-*/**")
+        user.press("Create account")
+        user.new_title.fill("Buy groceries")
+        user.press("Sign out")
+        expect(said).to_be_visible()
+        expect(user.new_title).to_have_value("Buy groceries")
+        user.page.unroute("**/api/auth/sign-*")
+        user.press("Sign out")
+        expect(user.page.get_by_role("heading", name="Sign in")).to_be_visible()
+        expect(said).to_have_count(0)
+        expect_complaints(complaints, "ERR_FAILED")
 
 
 @pytest.mark.parametrize("by", ["itself", "hand"])

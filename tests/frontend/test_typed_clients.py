@@ -19,7 +19,12 @@ from tests.support.tasks import expect_task
 
 PROGRAMS = ("openapi-fetch", "hey-api")
 
-SOURCES = [path for name in ("auth", "clients", "app") for path in sorted((FRONTEND / name).rglob("*.ts*"))]
+SOURCES = [
+    path
+    for name in ("auth", "clients", "app")
+    for path in sorted((FRONTEND / name).rglob("*.ts*"))
+    if path.suffix in {".ts", ".tsx"} and not path.name.endswith(".d.ts") and ".next" not in path.parts
+]
 """What is written by hand, the application's included."""
 
 

@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import type { ApiError } from "../lib/api";
+import type { ApiError } from "../lib/api-error";
 
 /** What went wrong. Where another try may help, there is one after a while, and a button for the impatient. */
 export function Notice({ problem, onRetry }: { problem: ApiError; onRetry: () => Promise<unknown> }) {

@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from "react";
-import { authClient } from "../lib/auth-client";
+import { authClient, describeAuthError } from "../lib/auth-client";
 
-export function SignIn({ notice, onSignedIn }: { notice: string | null; onSignedIn: () => void }) {
+export function SignIn({ notice }: { notice: string | null }) {
   const [isNew, setNew] = useState(false);
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
@@ -14,11 +14,8 @@ export function SignIn({ notice, onSignedIn }: { notice: string | null; onSigned
     const { error } = isNew
       ? await authClient.signUp.email({ email, password, name: email })
       : await authClient.signIn.email({ email, password });
+    setProblem(error ? describeAuthError(error) : null);
     setBusy(false);
-    setProblem(error ? (error.message ?? "The sign-in service does not answer at the moment.") : null);
-    if (!error) {
-      onSignedIn();
-    }
   }
 
   return (

@@ -1,5 +1,5 @@
-import { type FormEvent, type ReactNode, useState } from "react";
-import type { ApiError } from "../lib/api";
+import { type FormEvent, type ReactNode, useId, useState } from "react";
+import type { ApiError } from "../lib/api-error";
 
 export type Draft = { title: string; description: string };
 
@@ -51,11 +51,20 @@ export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
 type FieldProps = { label: string; value: string; problem: string | undefined; onChange: (value: string) => void };
 
 function Field({ label, value, problem, onChange }: FieldProps) {
+  const id = useId();
+  // What does not fit on one line wraps, and a description may have several.
+  const Input = label === "Description" ? "textarea" : "input";
   return (
-    <label>
-      {label}
-      <input value={value} aria-invalid={problem !== undefined} onChange={(e) => onChange(e.target.value)} />
-      {problem && <small>{`${label} ${problem}.`}</small>}
-    </label>
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <Input
+        id={id}
+        value={value}
+        aria-invalid={problem !== undefined}
+        aria-describedby={problem && `${id}-problem`}
+        onChange={(event) => onChange(event.target.value)}
+      />
+      {problem && <small id={`${id}-problem`}>{`${label} ${problem}.`}</small>}
+    </div>
   );
 }

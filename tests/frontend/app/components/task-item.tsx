@@ -1,5 +1,6 @@
 import { useState } from "react";
-import type { ApiError, Task, TaskChange } from "../lib/api";
+import type { Task, TaskChange } from "../lib/api";
+import type { ApiError } from "../lib/api-error";
 import { TaskForm } from "./task-form";
 
 type Props = {

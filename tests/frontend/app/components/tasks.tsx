@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { ApiError, createTaskApi, type Task } from "../lib/api";
+import { createTaskApi, type Task } from "../lib/api";
+import { ApiError } from "../lib/api-error";
 import { Notice } from "./notice";
 import { emptyDraft, TaskForm } from "./task-form";
 import { TaskItem } from "./task-item";

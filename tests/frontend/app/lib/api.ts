@@ -1,31 +1,17 @@
 import createClient from "openapi-fetch";
+import { ApiError } from "./api-error";
 import { authorizedFetch } from "./authorized-fetch";
 import type { components, paths } from "./schema";
-import { getToken } from "./token";
+import { createTokenSource } from "./token";
 
 export type Task = components["schemas"]["Task"];
 export type TaskDraft = components["schemas"]["CreateTaskDTO"];
 export type TaskChange = components["schemas"]["UpdateTaskDTO"];
 type ErrorResponse = components["schemas"]["ErrorResponse"];
 
-/** What went wrong, in words for the user. */
-export class ApiError extends Error {
-  constructor(
-    detail: string,
-    /** The HTTP status; 0 if there was no answer. */
-    readonly status: number,
-    /** What is wrong with each member of the body, by its name. */
-    readonly fields: Partial<Record<string, string>> = {},
-    /** Seconds after which another try may succeed; null if none would. */
-    readonly retryAfter: number | null = null,
-  ) {
-    super(detail);
-  }
-}
-
 /** The API of one user. Every function throws ApiError, and nothing else. */
 export function createTaskApi(baseUrl: string, user_id: string) {
-  const client = createClient<paths>({ baseUrl, fetch: authorizedFetch(getToken) });
+  const client = createClient<paths>({ baseUrl, fetch: authorizedFetch(createTokenSource()) });
 
   return {
     list: () => take(client.GET("/api/{user_id}/tasks", { params: { path: { user_id } } })),
@@ -59,15 +45,19 @@ async function settle<T>(request: Promise<Result<T>>): Promise<Result<T>> {
   try {
     result = await request;
   } catch (error) {
-    // fetch says only that there was no answer; why, nobody tells a page.
-    const isUnreachable = error instanceof TypeError || !(error instanceof Error);
-    throw new ApiError(isUnreachable ? "The server cannot be reached." : error.message, 0, {}, 2);
+    if (error instanceof ApiError) {
+      throw error;
+    }
+    // fetch says only that there was no whole answer; why, nobody tells a page.
+    throw new ApiError("The server cannot be reached.", 0, {}, 2);
   }
-  if (result.error) {
-    const { detail, status, errors = [] } = result.error;
-    const fields = Object.fromEntries(errors.map(({ pointer, detail }) => [pointer.replace("/", ""), detail]));
-    const retryAfter = result.response.headers.get("Retry-After");
-    throw new ApiError(detail, status, fields, status === 503 ? Number(retryAfter ?? 5) : null);
+  const { error, response } = result;
+  if (!response.ok) {
+    // A proxy on the way answers with no problem document, or with nothing at all.
+    const detail = error?.detail ?? `The server cannot answer at the moment (${response.status}).`;
+    const fields = Object.fromEntries((error?.errors ?? []).map((one) => [one.pointer.replace("/", ""), one.detail]));
+    const retryAfter = response.status > 500 ? Number(response.headers.get("Retry-After")) || 5 : null;
+    throw new ApiError(detail, response.status, fields, retryAfter);
   }
   return result;
 }
