@@ -1,0 +1,20 @@
+"""A place where nothing is configured."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.configuration import VARIABLES
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, in an environment without any of our variables."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.upper() in VARIABLES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    return tmp_path

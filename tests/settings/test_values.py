@@ -1,0 +1,218 @@
+"""What each variable may be: it sets what it names, and a mistake in it is one sentence with the remedy."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from taskflow.settings import load_settings
+from tests.support.configuration import (
+    NO_AUTH_URL,
+    NO_ORIGIN,
+    NO_URL,
+    SHORT_SECRET,
+    VARIABLES,
+    complain,
+    load,
+)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("ENVIRONMENT", "development", "development"),
+        ("ENVIRONMENT", " Development ", "development"),
+        ("DATABASE_POOL_SIZE", "1", 1),
+        ("DATABASE_POOL_SIZE", "1000", 1000),
+        ("DATABASE_QUEUE_SIZE", "1", 1),
+        ("DATABASE_QUEUE_SIZE", "100000", 100_000),
+        ("DATABASE_TIMEOUT", "0.1", 0.1),
+        ("DATABASE_TIMEOUT", "60", 60.0),
+        ("BETTER_AUTH_SECRET", "x" * 32, SecretStr("x" * 32)),
+        ("BETTER_AUTH_SECRET", "é" * 16, SecretStr("é" * 16)),
+        ("BETTER_AUTH_URL", "https://app.example.com", "https://app.example.com"),
+        ("BETTER_AUTH_URL", " HTTPS://App.Example.com:443/ ", "https://app.example.com"),
+        ("BETTER_AUTH_URL", "https://app.example.com/api/auth/", "https://app.example.com/api/auth"),
+        # While developing, the frontend may be another container.
+        ("BETTER_AUTH_URL", "http://frontend:3000", "http://frontend:3000"),
+        ("JWKS_URL", "https://app.example.com/api/auth/jwks", "https://app.example.com/api/auth/jwks"),
+        ("JWKS_URL", "https://a.example/keys/?tenant=1&x=%20", "https://a.example/keys/?tenant=1&x=%20"),
+        ("JWKS_URL", "http://[::1]:3000/jwks", "http://[::1]:3000/jwks"),
+        ("JWKS_TIMEOUT", "0.1", 0.1),
+        ("JWKS_TIMEOUT", "60", 60.0),
+        ("JWKS_COOLDOWN", "0.1", 0.1),
+        ("JWKS_COOLDOWN", "3600", 3600.0),
+        ("JWKS_MAX_AGE", "1", 1.0),
+        ("JWKS_MAX_AGE", "86400", 86_400.0),
+        ("JWKS_QUEUE_SIZE", "1", 1),
+        ("MAX_JWKS_BYTES", "1024", 1024),
+        ("JWT_ISSUER", "https://app.example.com", ("https://app.example.com",)),
+        ("JWT_ISSUER", " https://a.example , https://b.example, ", ("https://a.example", "https://b.example")),
+        ("JWT_AUDIENCE", "taskflow,https://app.example.com", ("taskflow", "https://app.example.com")),
+        ("MAX_TOKEN_BYTES", "1024", 1024),
+        ("MAX_TOKEN_BYTES", "1048576", 1_048_576),
+        ("TOKEN_CACHE_SIZE", "0", 0),
+        ("TOKEN_CACHE_SIZE", "1000000", 1_000_000),
+        ("CORS_ORIGINS", "https://app.example.com/", ("https://app.example.com",)),
+        ("CORS_ORIGINS", " http://localhost:3000 ,https://a.example,", ("http://localhost:3000", "https://a.example")),
+        ("CORS_ORIGINS", "http://[::1]:3000", ("http://[::1]:3000",)),
+        # As a browser writes it: in lower case.
+        ("CORS_ORIGINS", "HTTPS://App.Example.com", ("https://app.example.com",)),
+        # And without the port that goes without saying.
+        ("CORS_ORIGINS", "https://a.example:443,http://a.example:80", ("https://a.example", "http://a.example")),
+        ("MAX_BODY_BYTES", "1024", 1024),
+        ("MAX_BODY_BYTES", "1073741824", 1_073_741_824),
+        ("MAX_URL_BYTES", "65535", 65_535),
+        ("MAX_HEADER_BYTES", "1048576", 1_048_576),
+        ("MAX_PIPELINED", "1", 1),
+        ("MAX_REQUESTS", "1", 1),
+        ("MAX_CONNECTIONS", "1", 1),
+        ("CLIENT_TIMEOUT", "0.1", 0.1),
+        ("CLIENT_TIMEOUT", "3600", 3600.0),
+        ("KEEP_ALIVE_TIMEOUT", "75", 75),
+        ("HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104  nothing is bound here
+        ("HOST", "::1", "::1"),
+        ("PORT", "0", 0),
+        ("PORT", "65535", 65_535),
+        ("WEB_CONCURRENCY", "256", 256),
+        ("SHUTDOWN_TIMEOUT", "1", 1),
+        ("LOG_LEVEL", "DEBUG", "debug"),
+        ("LOG_LEVEL", "warning", "warning"),
+        ("TASKFLOW_STATE_DIR", "/srv/taskflow", Path("/srv/taskflow")),
+        ("TASKFLOW_STATE_DIR", "~/tasks", Path.home() / "tasks"),
+    ],
+)
+def test_a_variable_sets_what_it_names(
+    variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable changes its own setting and no other."""
+    defaults = load_settings().model_dump()
+    assert load(monkeypatch, **{variable: text}).model_dump() == {**defaults, variable.lower(): value}
+
+
+def test_every_variable_is_tried_here() -> None:
+    """No setting is added without a test of what it takes and what it refuses."""
+    source = Path(__file__).read_text()
+    assert {name for name in VARIABLES if f'("{name}", ' not in source} == set()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("ENVIRONMENT", "staging", "ENVIRONMENT must be 'development' or 'production'."),
+        ("DATABASE_POOL_SIZE", "0", "DATABASE_POOL_SIZE must be greater than or equal to 1."),
+        ("DATABASE_QUEUE_SIZE", "100001", "DATABASE_QUEUE_SIZE must be less than or equal to 100000."),
+        ("DATABASE_TIMEOUT", "0", "DATABASE_TIMEOUT must be greater than or equal to 0.1."),
+        ("DATABASE_TIMEOUT", "inf", "DATABASE_TIMEOUT must be less than or equal to 60."),
+        ("DATABASE_TIMEOUT", "nan", "DATABASE_TIMEOUT must be less than or equal to 60."),
+        ("TOKEN_CACHE_SIZE", "-1", "TOKEN_CACHE_SIZE must be greater than or equal to 0."),
+        ("MAX_TOKEN_BYTES", "1023", "MAX_TOKEN_BYTES must be greater than or equal to 1024."),
+        ("MAX_BODY_BYTES", "1MB", "MAX_BODY_BYTES must be a valid integer."),
+        ("MAX_URL_BYTES", "65536", "MAX_URL_BYTES must be less than or equal to 65535."),
+        ("MAX_HEADER_BYTES", "1023", "MAX_HEADER_BYTES must be greater than or equal to 1024."),
+        ("MAX_PIPELINED", "0", "MAX_PIPELINED must be greater than or equal to 1."),
+        ("MAX_REQUESTS", "0", "MAX_REQUESTS must be greater than or equal to 1."),
+        ("MAX_CONNECTIONS", "0", "MAX_CONNECTIONS must be greater than or equal to 1."),
+        ("CLIENT_TIMEOUT", "0", "CLIENT_TIMEOUT must be greater than or equal to 0.1."),
+        ("CLIENT_TIMEOUT", "inf", "CLIENT_TIMEOUT must be less than or equal to 3600."),
+        ("KEEP_ALIVE_TIMEOUT", "0.5", "KEEP_ALIVE_TIMEOUT must be a valid integer."),
+        ("SHUTDOWN_TIMEOUT", "0", "SHUTDOWN_TIMEOUT must be greater than or equal to 1."),
+        ("PORT", "65536", "PORT must be less than or equal to 65535."),
+        ("PORT", "-1", "PORT must be greater than or equal to 0."),
+        ("PORT", "http", "PORT must be a valid integer."),
+        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be greater than or equal to 1."),
+        ("LOG_LEVEL", "verbose", "LOG_LEVEL must be 'debug', 'info', 'warning' or 'error'."),
+        ("JWKS_TIMEOUT", "0", "JWKS_TIMEOUT must be greater than or equal to 0.1."),
+        ("JWKS_COOLDOWN", "0", "JWKS_COOLDOWN must be greater than or equal to 0.1."),
+        ("JWKS_MAX_AGE", "inf", "JWKS_MAX_AGE must be less than or equal to 86400."),
+        ("JWKS_QUEUE_SIZE", "0", "JWKS_QUEUE_SIZE must be greater than or equal to 1."),
+        ("MAX_JWKS_BYTES", "1023", "MAX_JWKS_BYTES must be greater than or equal to 1024."),
+        ("BETTER_AUTH_URL", "app.example.com", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "ftp://app.example.com", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "https://app.example.com?x=s3cr3t", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "https://app.example.com/api/auth?x=s3cr3t", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("BETTER_AUTH_URL", "https://app.example.com#x", NO_AUTH_URL.format("BETTER_AUTH_URL")),
+        ("JWKS_URL", "https://alice:s3cr3t@app.example.com/jwks", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "https://app.example.com/jwks#s3cr3t", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "https://app.example.com/\njwks", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "/jwks", NO_AUTH_URL.format("JWKS_URL")),
+        ("JWKS_URL", "https://a b/jwks", "JWKS_URL must name a host, and a port up to 65535 where there is one."),
+        ("JWKS_URL", "https://a:65536/", "JWKS_URL must name a host, and a port up to 65535 where there is one."),
+        ("BETTER_AUTH_SECRET", "x" * 31, SHORT_SECRET),
+        ("CORS_ORIGINS", "*", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://*.example.com", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com/tasks", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com//", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com?x=1", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com#x", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://alice:s3cr3t@app.example.com", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com:https", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com:65536", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://app.example.com https://b.example", NO_ORIGIN),
+        ("CORS_ORIGINS", "https://[::1", NO_ORIGIN),
+        ("CORS_ORIGINS", "app.example.com", NO_ORIGIN),
+        ("CORS_ORIGINS", "localhost:3000", NO_ORIGIN),
+        ("CORS_ORIGINS", "ftp://app.example.com", NO_ORIGIN),
+        ("CORS_ORIGINS", "null", NO_ORIGIN),
+        ("CORS_ORIGINS", "http://localhost:3000,*", NO_ORIGIN),
+        ("DATABASE_URL", "mysql://owner:s3cr3t@host/db", "DATABASE_URL must start with postgresql://."),
+        ("DATABASE_URL", "postgresql+asyncpg://owner:s3cr3t@host/db", "DATABASE_URL must start with postgresql://."),
+        ("DATABASE_URL", "host=host password=s3cr3t", "DATABASE_URL must start with postgresql://."),
+        ("DATABASE_URL", "postgresql://owner:s3cr3t%@host/db", NO_URL),
+        ("DATABASE_URL", "postgresql://owner:s3cr3t%zz@host/db", NO_URL),
+        ("DATABASE_URL", "postgresql://owner:s3cr3t%00@host/db", NO_URL),
+        ("DATABASE_URL", "postgresql://owner:s3cr3t@[host/db", NO_URL),
+        ("DATABASE_URL", "postgresql://owner:s3cr3t@host/db?password=s3cr3t&sslmod=require", NO_URL),
+        # A password that is not percent-encoded becomes part of the host or the port, which messages quote.
+        ("DATABASE_URL", "postgresql://owner:s3/cr3t@host/db", NO_URL),
+        ("DATABASE_URL", "postgresql://owner:s3@cr3t@host/db", NO_URL),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_the_remedy(
+    variable: str, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the variable and what it takes, and never what was given."""
+    assert complain(monkeypatch, **{variable: text}) == [sentence]
+    assert "cr3t" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PORT", "9" * 5000),
+        ("BETTER_AUTH_SECRET", "\udcff" * 32),
+        ("JWT_ISSUER", " , "),
+        ("JWT_AUDIENCE", " , "),
+        ("CORS_ORIGINS", " , "),
+        ("DATABASE_URL", "postgresql://owner:\udcff@host/db"),
+        ("CORS_ORIGINS", "https://\udcff.example"),
+    ],
+    ids=[
+        "endless-number",
+        "secret-not-text",
+        "no-issuer",
+        "no-audience",
+        "no-origin",
+        "url-not-text",
+        "origin-not-text",
+    ],
+)
+def test_whatever_is_given_the_answer_is_a_sentence(variable: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are not text, numbers without end, and lists of nothing, which would switch a check off."""
+    (sentence,) = complain(monkeypatch, **{variable: text})
+    assert re.fullmatch(rf"{variable} (must (be|have|name|start) |is not ).*\.", sentence)
+    assert text not in sentence
+    # As libraries begin their own messages, which speak to programmers.
+    assert not re.search("codec|Unable|Invalid", sentence)
+
+
+def test_every_mistake_gets_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator need not start four times to hear of four mistakes."""
+    sentences = complain(monkeypatch, PORT="x", BETTER_AUTH_SECRET="short", DATABASE_URL="x", CORS_ORIGINS="x")
+    assert sorted(sentence.split()[0] for sentence in sentences) == [
+        "BETTER_AUTH_SECRET",
+        "CORS_ORIGINS",
+        "DATABASE_URL",
+        "PORT",
+    ]
