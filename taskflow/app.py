@@ -41,7 +41,8 @@ from taskflow.settings import Settings
 def create_app(settings: Settings) -> ASGIApp:
     """Build the application; nothing is opened before its lifespan begins.
 
-    The settings must name a database and a secret. Raises ContractError if the contract cannot be kept.
+    The settings must name a database, and a secret or where keys are published. Raises ContractError if the contract
+    cannot be kept.
     """
     contract = read_contract()
     document = parse_contract(contract)

@@ -11,7 +11,7 @@ from taskflow.app import create_app
 from taskflow.contract.loading import ContractError
 from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
-from taskflow.keys import ALGORITHMS, KeyEndpoint, KeysError, PublishedKey
+from taskflow.keys import KeyEndpoint, KeysError, PublishedKey
 from taskflow.migrations import NEWEST_VERSION, read_version
 from taskflow.settings import Settings, SettingsError
 from taskflow.threads import run_in_thread
@@ -57,19 +57,14 @@ def _check_key_set(url: str, settings: Settings) -> Result:
     except KeysError as error:
         return Result("published keys", passed=False, finding=f"{url}: {error}")
     if not keys:
-        wanted = ", ".join(ALGORITHMS)
-        return Result("published keys", passed=False, finding=f"{url}: none can be used; it must be for {wanted}")
+        return Result("published keys", passed=False, finding=f"{url}: there are none")
     issuers = " or ".join(settings.key_set_issuers) or "anybody"
     found = ", ".join(sorted(key.algorithm for key in keys.values()))
     return Result("published keys", passed=True, finding=f"{found} from {url}; tokens issued by {issuers}")
 
 
 async def _fetch_keys(url: str, settings: Settings) -> dict[str, PublishedKey]:
-    endpoint = KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes)
-    try:
-        return await endpoint.fetch()
-    finally:
-        await endpoint.close()
+    return await KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes).fetch()
 
 
 def _check_contract(settings: Settings) -> Result:

@@ -113,7 +113,7 @@ def test_published_keys_are_fetched(tmp_path: Path) -> None:
 def test_published_keys_that_cannot_be_had_are_named(tmp_path: Path) -> None:
     """With their address and the reason."""
     with run_key_server() as frontend:
-        none = f"{frontend.url}: none can be used; it must be for EdDSA, ES256, ES512, RS256, PS256"
+        none = f"{frontend.url}: there are none"
         assert find_keys(tmp_path, jwks_url=frontend.url) == [
             KEYS,
             Result("published keys", passed=False, finding=none),
@@ -123,6 +123,4 @@ def test_published_keys_that_cannot_be_had_are_named(tmp_path: Path) -> None:
         assert not missing.passed
         assert missing.finding.startswith(f"{frontend.url}: the answer was 404")
     (_, gone) = find_keys(tmp_path, jwks_url=frontend.url)
-    assert gone == Result(
-        "published keys", passed=False, finding=f"{frontend.url}: the connection failed (ConnectError)"
-    )
+    assert gone == Result("published keys", passed=False, finding=f"{frontend.url}: the connection was refused")

@@ -36,7 +36,7 @@ IMPORTS = {
     "tasks": {"answers", "database", "errors", "statements"},
     "statements": {"database", "models"},
     "auth": {"errors", "keys", "settings"},
-    "keys": {"errors", "settings"},
+    "keys": {"errors", "settings", "threads"},
     "database": {"errors", "migrations", "settings", "threads"},
     "contract": {"errors"},
     "cors": {"errors"},

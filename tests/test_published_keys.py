@@ -236,7 +236,9 @@ SHORT = generate_private_key(65537, 1024)  # noqa: S505  it is to be refused
 def test_a_key_that_cannot_be_used_is_passed_over(entry: Any) -> None:  # noqa: ANN401  whatever is published
     """RFC 7517, section 5: the others of its set count all the same."""
     keys = read_key_set(json.dumps({"keys": [entry, GOOD.published]}).encode())
-    assert [(kid, key.published) for kid, key in keys.items()] == [("good", GOOD.published)]
+    assert [(kid, key.algorithm, key.material) for kid, key in keys.items()] == [
+        ("good", "EdDSA", GOOD.private.public_key())
+    ]
 
 
 @pytest.mark.parametrize(
@@ -248,8 +250,36 @@ def test_a_key_need_not_name_its_algorithm_nor_its_use(key: SigningKey, algorith
     assert read_key_set(json.dumps({"keys": [plain]}).encode())[key.kid].algorithm == algorithm
 
 
+def test_a_curve_of_an_rsa_key_means_nothing() -> None:
+    """Better Auth publishes one with a key that it made before it was told to sign with EdDSA."""
+    keys = read_key_set(json.dumps({"keys": [{**RSA.published, "crv": "Ed25519"}]}).encode())
+    assert keys["rsa"].algorithm == "RS256"
+
+
+def test_what_is_written_beside_a_key_makes_no_other_key_of_it() -> None:
+    """Only another key of the same name does."""
+    first, second, third = (
+        read_key_set(json.dumps({"keys": [entry]}).encode())["good"]
+        for entry in (GOOD.published, {**GOOD.published, "use": "sig"}, SigningKey("good").published)
+    )
+    assert first == second
+    assert first != third
+
+
+@pytest.mark.parametrize("keys", [[{}], [None], [{"kty": "oct", "kid": "x", "k": "c2VjcmV0"}]], ids=str)
+def test_a_set_of_which_no_key_can_be_used_is_an_error(keys: list[object]) -> None:
+    """One that has no keys at all is not: they have been withdrawn."""
+    with pytest.raises(ValueError, match="none of its keys can be used; it must be for EdDSA, ES256"):
+        read_key_set(json.dumps({"keys": keys}).encode())
+    assert read_key_set(b'{"keys": []}') == {}
+
+
 @pytest.mark.parametrize(
-    "document", [b"", b"<html>", b"[]", b"null", b"{}", b'{"keys": null}', b'{"keys": 1}', b"[" * 99_999, b"\xff"]
+    "document",
+    [
+        *(b"", b"<html>", b"[]", b"null", b"{}", b"[" * 99_999, b"\xff"),
+        *(b'{"keys": %b}' % keys for keys in (b"null", b"1", b"{}", b'""', b'"maintenance"', b'{"a": {}}')),
+    ],
 )
 def test_what_is_no_key_set_is_an_error(document: bytes) -> None:
     """A page that says that there is no such page, say."""

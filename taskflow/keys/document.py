@@ -1,7 +1,6 @@
 """A JWK Set (RFC 7517), and those of its keys that tokens can be verified with."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,35 +22,38 @@ None of them is symmetric, so that nothing published can ever be taken for a sha
 
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """A public key and the one algorithm it is for. Two are equal if the same was published."""
+    """A public key and the one algorithm it is for. Two are equal if they verify the same."""
 
-    published: Mapping[str, Any]
+    algorithm: str
+    material: Any
+    """The key as the cryptographic library has it, which knows when two are the same."""
     jwk: PyJWK = field(compare=False)
-
-    @property
-    def algorithm(self) -> str:
-        return self.jwk.algorithm_name
 
 
 def read_key_set(document: bytes) -> dict[str, PublishedKey]:
     """Give the keys of a JWK Set that can be used, by their `kid`; others are passed over (RFC 7517, section 5).
 
-    Raises ValueError if it is no JWK Set.
+    Raises ValueError if it is no JWK Set, or one in which there are keys, but none for us.
     """
     try:
-        entries = list(json.loads(document)["keys"])
+        entries = json.loads(document)["keys"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError("it is not a JWK Set") from None
+        entries = None
+    if not isinstance(entries, list):
+        raise ValueError("it is not a JWK Set")  # noqa: TRY004  it is the document that is wrong
     keys: dict[str, PublishedKey] = {}
     for entry in entries:
         key = _read_key(entry) if isinstance(entry, dict) else None
         if key is not None:
             keys.setdefault(entry["kid"], key)
+    if entries and not keys:
+        raise ValueError(f"none of its keys can be used; it must be for {', '.join(ALGORITHMS)}")
     return keys
 
 
 def _read_key(entry: dict[str, Any]) -> PublishedKey | None:
-    kind = (entry.get("kty"), entry.get("crv"))
+    # Better Auth gives an RSA key a curve too, after its configuration has changed; it means nothing there.
+    kind = (entry.get("kty"), None if entry.get("kty") == "RSA" else entry.get("crv"))
     fitting = [algorithm for algorithm, needed in ALGORITHMS.items() if needed == kind]
     # Better Auth always says which; without it, what is usual for keys of this kind.
     algorithm = entry.get("alg", fitting[0] if fitting else None)
@@ -62,7 +64,7 @@ def _read_key(entry: dict[str, Any]) -> PublishedKey | None:
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
     # An RSA key of less than 2048 bits is too weak to be trusted (RFC 7518, section 3.3).
-    return None if jwk.Algorithm.check_key_length(jwk.key) else PublishedKey(entry, jwk)
+    return None if jwk.Algorithm.check_key_length(jwk.key) else PublishedKey(algorithm, jwk.key, jwk)
 
 
 def _is_for_verifying(entry: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from taskflow.errors import KeysUnavailable, TokenInvalid
-from taskflow.keys.document import ALGORITHMS, PublishedKey
+from taskflow.keys.document import PublishedKey
 from taskflow.keys.endpoint import KeyEndpoint, KeysError
 from taskflow.settings import Settings
 
@@ -45,7 +45,6 @@ class KeySet:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await self._endpoint.close()
 
     async def find(self, kid: str) -> PublishedKey:
         """Give the key of this id.
@@ -87,16 +86,14 @@ class KeySet:
     async def _fetch(self) -> None:
         begun_at = asyncio.get_running_loop().time()
         try:
-            keys = await self._endpoint.fetch()
+            self._replace(await self._endpoint.fetch())
+            self._known_since = begun_at
         except KeysError as error:
             self._note_failure(str(error))
         except Exception:
             # Whatever it is, the next try may do better; without one, no new key would ever be known.
             logger.exception("unexpected error while fetching keys")
             self._note_failure("unexpected error")
-        else:
-            self._replace(keys)
-            self._known_since = begun_at
 
     def _note_failure(self, reason: str) -> None:
         if self._failure is None:
@@ -108,8 +105,6 @@ class KeySet:
         if self._failure is not None:
             logger.warning("the published keys (JWKS) are fetched again")
         self._failure = None
-        if not keys:
-            logger.warning("none of the published keys (JWKS) can be used; it must be for %s", ", ".join(ALGORITHMS))
         withdrawn = [kid for kid, key in self._keys.items() if keys.get(kid) != key]
         self._keys = keys
         if withdrawn:

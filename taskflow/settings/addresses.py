@@ -4,7 +4,9 @@ Raises ValueError where it cannot be, with the end of a sentence that begins wit
 """
 
 import re
+from ipaddress import ip_address
 
+import httpx
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
@@ -25,8 +27,8 @@ def normalise_origin(origin: str) -> str:
     return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
 
 
-_AUTH_URL = re.compile(r"(?P<origin>https?://[^/?#@]+)(?P<path>/[!-~]*)?", re.ASCII | re.IGNORECASE)
-_LOOPBACK = re.compile(r"http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?", re.ASCII)
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def normalise_auth_url(url: str, *, may_be_plain: bool, may_have_query: bool = False) -> str:
@@ -34,17 +36,38 @@ def normalise_auth_url(url: str, *, may_be_plain: bool, may_have_query: bool = F
 
     Who can change what comes over plain http can sign for anybody; within one machine nobody can.
     """
-    match = _AUTH_URL.fullmatch(url.strip())
-    path = (match["path"] or "") if match else ""
-    if match is None or "#" in path or ("?" in path and not may_have_query):
-        raise ValueError("must be a URL such as https://app.example.com, without user, password or fragment")
     try:
-        origin = normalise_origin(match["origin"])
-    except ValueError:
-        raise ValueError("must name a host, and a port up to 65535 where there is one") from None
-    if origin.startswith("http:") and not may_be_plain and not _LOOPBACK.fullmatch(origin):
+        parsed = httpx.URL(url.strip())
+        host = parsed.raw_host.decode() if parsed.host else ""
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("must be a URL such as https://app.example.com") from None
+    if parsed.scheme not in _USUAL_PORTS or not (_HOST_NAME.fullmatch(host) or _is_address(host)):
+        raise ValueError("must be a URL such as https://app.example.com")
+    if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
+        raise ValueError(f"must have a port from 1 to {MAX_PORT}, or none")
+    if parsed.userinfo or parsed.fragment or (parsed.query and not may_have_query):
+        raise ValueError("must have no user, password, query or fragment")
+    if parsed.scheme == "http" and not may_be_plain and not _is_loopback(host):
         raise ValueError("must begin with https:// in production, unless its host is this machine")
-    return origin + (path if may_have_query else path.rstrip("/"))
+    if parsed.port == _USUAL_PORTS[parsed.scheme]:
+        parsed = parsed.copy_with(port=None)  # as in an origin
+    text = f"{parsed.scheme}://{parsed.netloc.decode()}{parsed.raw_path.decode()}"
+    if may_have_query:
+        return text
+    if text.rstrip("/").endswith("/jwks"):
+        raise ValueError("must be where Better Auth is; where its keys are is for JWKS_URL")
+    return text.rstrip("/")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
 
 
 def find_origin(url: str) -> str:

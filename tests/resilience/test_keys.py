@@ -96,7 +96,7 @@ def test_a_frontend_that_is_down_from_the_start_signs_nobody_out(database_url: s
         assert find_warnings(server) == [
             (
                 "the published keys (JWKS) cannot be fetched, tokens signed with them are answered 503 until they are: "
-                "the connection failed (ConnectError)"
+                "the connection was refused"
             ),
             "the published keys (JWKS) are fetched again",
         ]
@@ -140,12 +140,11 @@ def test_a_key_that_is_withdrawn_ends(replaced: bool, database_url: str, fronten
         frontend.publish()
         wait_for(lambda: find_warnings(server).count(withdrawal) == 2, RECOVERY_SECONDS)
         expect_refusal(send(client, OLD.sign(claim_better_auths(frontend))), INVALID)
-        assert any(warning.startswith("none of the published keys") for warning in find_warnings(server))
 
 
 def test_a_request_with_a_known_key_never_waits(database_url: str, frontend: KeyServer) -> None:
     """While a fetch hangs, tokens that were never seen before are accepted; the one with an unknown key waits."""
-    with open_client(database_url, frontend, JWKS_TIMEOUT="20") as (client, server):
+    with open_client(database_url, frontend, JWKS_TIMEOUT="10") as (client, server):
         assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
         frontend.publish(OLD, NEW, pause=0.02)
         before = len(frontend.asked)
@@ -177,6 +176,37 @@ def test_many_unknown_keys_are_one_question_at_a_time(database_url: str, fronten
         assert frontend.most_at_once == 1
 
 
+def test_nobody_asks_on_once_it_is_known(database_url: str, frontend: KeyServer) -> None:
+    """One made-up key is one question; after that, JWKS_MAX_AGE counts again."""
+    with open_client(database_url, frontend) as (client, _):
+        expect_refusal(send(client, NEW.sign(claim_better_auths(frontend))), INVALID)
+        before = len(frontend.asked)
+        let_time_pass(5 * COOLDOWN)
+        assert len(frontend.asked) == before <= 2
+
+
+def test_the_question_says_nothing_of_who_asks(database_url: str, frontend: KeyServer) -> None:
+    """No cookie comes back to whoever sets one, nothing compressed is asked for, and the host is the one configured."""
+    frontend.publish(OLD, headers={"Set-Cookie": "id=1"})
+    with open_client(database_url, frontend) as (client, _):
+        for key in (OLD, NEW):
+            send(client, key.sign(claim_better_auths(frontend)))
+    assert len(frontend.headers) >= 2
+    for headers in frontend.headers:
+        assert headers["host"] == f"127.0.0.1:{frontend.port}"
+        assert headers["accept-encoding"] == "identity"
+        assert not {"cookie", "authorization"} & headers.keys()
+
+
+def test_no_proxy_comes_between(database_url: str, frontend: KeyServer) -> None:
+    """Whoever runs it could sign for anybody; others of the machine's programs may need it."""
+    with run_key_server(SigningKey(OLD.kid)) as proxy:
+        variables = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), proxy.origin)
+        with open_client(database_url, frontend, **variables) as (client, _):
+            assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
+        assert proxy.asked == []
+
+
 def test_a_frontend_that_fails_is_not_asked_more_often(database_url: str, frontend: KeyServer) -> None:
     """Requests do not add to it: who cannot be answered is told so at once."""
     frontend.publication = Publication(status=500)
@@ -194,7 +224,7 @@ def test_a_frontend_that_fails_is_not_asked_more_often(database_url: str, fronte
 
 def test_no_more_wait_than_may(database_url: str, frontend: KeyServer) -> None:
     """JWKS_QUEUE_SIZE: past it, 503 at once, and known keys are as good as ever."""
-    with open_client(database_url, frontend, JWKS_QUEUE_SIZE="2", JWKS_TIMEOUT="20") as (client, server):
+    with open_client(database_url, frontend, JWKS_QUEUE_SIZE="2", JWKS_TIMEOUT="10") as (client, server):
         assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
         frontend.publish(OLD, pause=0.02)
         before = len(frontend.asked)
@@ -224,6 +254,11 @@ FAILURES = {
         "the answer was 307, not 200; nothing is followed anywhere else",
     ),
     "page": (Publication(b"<html>Not found</html>"), "it is not a JWK Set"),
+    "no-list": (Publication(b'{"keys": "maintenance"}'), "it is not a JWK Set"),
+    "secrets": (
+        Publication(b'{"keys": [{"kty": "oct", "kid": "old", "k": "c2VjcmV0"}]}'),
+        "none of its keys can be used; it must be for EdDSA, ES256, ES512, RS256, PS256",
+    ),
     "too-large": (Publication(b" " * 1025), "the answer was larger than MAX_JWKS_BYTES (1024)"),
     "trickle": (Publication(b" " * 1000, pause=0.05), f"there was no whole answer in {TIMEOUT} s"),
     "compressed": (
@@ -259,11 +294,12 @@ def test_every_worker_knows_the_keys(database_url: str, frontend: KeyServer) -> 
         for key in (OLD, NEW) * 10:
             with httpx.Client(base_url=server.url) as client:  # a connection of its own, to either of them
                 assert send(client, key.sign(claim_better_auths(frontend))).status_code == 200
+        assert len(frontend.asked) >= 2
 
 
 def test_a_server_stops_while_it_fetches(database_url: str, frontend: KeyServer) -> None:
     """And while somebody waits for that, who is told that it stops."""
-    with open_client(database_url, frontend, JWKS_TIMEOUT="30", SHUTDOWN_TIMEOUT="1") as (client, server):
+    with open_client(database_url, frontend, JWKS_TIMEOUT="10", SHUTDOWN_TIMEOUT="1") as (client, server):
         assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
         frontend.publish(OLD, pause=0.2)
         before = len(frontend.asked)

@@ -27,7 +27,8 @@ NO_URL = (
     "DATABASE_URL is not a connection string that PostgreSQL understands; "
     "look at its parameters, and percent-encode special characters."
 )
-NO_AUTH_URL = "{} must be a URL such as https://app.example.com, without user, password or fragment."
+NO_AUTH_URL = "{} must be a URL such as https://app.example.com."
+BARE_AUTH_URL = "{} must have no user, password, query or fragment."
 SHORT_SECRET = (
     "BETTER_AUTH_SECRET must have at least 32 bytes and equal the frontend's; make one with `openssl rand -hex 32`."
 )

@@ -1,6 +1,7 @@
 """A frontend that publishes keys, and what it signs with them."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,15 +66,19 @@ class Publication:
 class KeyServer:
     """A frontend of which only the keys are there, at `url`."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.publication = Publication()
         self.asked: list[str] = []
         """The paths that were asked for."""
+        self.headers: list[dict[str, str]] = []
+        """The headers of each request, their names in lower case."""
         self.most_at_once = 0
         self._at_once = 0
         self._lock = Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._make_handler())
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_port
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = self.origin + PATH
@@ -95,6 +100,7 @@ class KeyServer:
             def do_GET(self) -> None:
                 with server._lock:
                     server.asked.append(self.path)
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
                     server._at_once += 1
                     server.most_at_once = max(server.most_at_once, server._at_once)
                 try:
@@ -125,9 +131,9 @@ class KeyServer:
 
 
 @contextmanager
-def run_key_server(*keys: SigningKey, port: int = 0) -> Iterator[KeyServer]:
+def run_key_server(*keys: SigningKey, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[KeyServer]:
     """Run a frontend that publishes these keys, until the block ends."""
-    server = KeyServer(port)
+    server = KeyServer(port, tls)
     server.publish(*keys)
     try:
         yield server
