@@ -107,7 +107,7 @@ def test_an_unexpected_error_is_an_outage_that_ends(
 
         async with open_key_set(answer, monkeypatch) as keys:
             with pytest.raises(KeysUnavailable) as caught:
-                await keys.find("key")
+                await asyncio.wait_for(keys.find("key"), PATIENCE)
             assert caught.value.reason == "the published keys cannot be fetched: unexpected error"
 
             async def find() -> PublishedKey:
@@ -141,7 +141,7 @@ def test_nothing_is_fetched_any_more_once_it_is_closed(monkeypatch: pytest.Monke
 
         async with open_key_set(answer, monkeypatch):
             await asyncio.sleep(0)
-        return said
+        return said.copy()  # the end of the event loop would end whatever is left
 
     assert asyncio.run(run()) == ["begun", "ended"]
 
