@@ -19,10 +19,23 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 UPPER_BOUNDS = ("maxLength", "maximum", "maxItems", "maxProperties")
 LOWER_BOUNDS = ("minLength", "minimum", "minItems", "minProperties")
 
-TYPING = ("type", "format", "oneOf", "anyOf", "allOf", "not", "discriminator", "multipleOf", "uniqueItems", "default")
-"""What must stay as it is, since it makes another type in some language or is not weighed here."""
+WEIGHED = {*UPPER_BOUNDS, *LOWER_BOUNDS, "nullable", "enum", "pattern", "required", "properties", "items"}
+WEIGHED |= {"additionalProperties"}
+"""What a schema says that is compared by its meaning. All else must stay as it is: it may be another type somewhere."""
 
-TEXTS = ("description", "summary", "title", "example", "examples", "externalDocs", "links")
+NAME = "the name of the schema"
+
+TEXTS = (
+    "description",
+    "summary",
+    "title",
+    "example",
+    "examples",
+    "externalDocs",
+    "links",
+    "bearerFormat",
+    "deprecated",
+)
 
 
 def find_breaks(old: Node, new: Node) -> list[str]:
@@ -44,11 +57,10 @@ def strip_texts(node: Any) -> Any:  # noqa: ANN401  a node of a document can be 
 
 
 def _compare_documents(old: Node, new: Node) -> Iterator[str]:
-    for name in old["components"]["schemas"].keys() - new["components"]["schemas"].keys():
-        yield f"type {name}: is gone, or has another name"
-    old, new = resolve_references(old), resolve_references(new)
-    if strip_texts(old.get("servers")) != strip_texts(new.get("servers")):
-        yield "servers: are others"
+    for name in old["components"]["schemas"]:
+        if name not in new["components"]["schemas"]:
+            yield f"type {name}: is gone, or has another name"
+    old, new = (resolve_references(_name_schemas(document)) for document in (old, new))
     for path, item in old["paths"].items():
         if path not in new["paths"]:
             yield f"{path}: is gone, or is called otherwise"
@@ -58,26 +70,38 @@ def _compare_documents(old: Node, new: Node) -> Iterator[str]:
             if method not in new["paths"][path]:
                 yield f"{place}: is gone"
                 continue
-            yield from _compare_operations(item[method], new["paths"][path][method], place)
-            if _find_security(old, item[method]) != _find_security(new, new["paths"][path][method]):
-                yield f"{place}: demands another kind of security"
+            yield from _compare_operations(_complete(old, path, method), _complete(new, path, method), place)
 
 
-def _find_security(document: Node, operation: Node) -> Any:  # noqa: ANN401  lists and objects
+def _name_schemas(document: Node) -> Node:
+    """Let each schema know its name, which no longer shows once references are replaced."""
+    schemas = {name: {**schema, NAME: name} for name, schema in document["components"]["schemas"].items()}
+    return {**document, "components": {**document["components"], "schemas": schemas}}
+
+
+def _complete(document: Node, path: str, method: str) -> Node:
+    """Give an operation with what the document and the path say for it."""
+    item = document["paths"][path]
+    operation = {"servers": document.get("servers"), "security": document.get("security"), **item, **item[method]}
+    own = _by_name(item[method])
+    shared = [one for name, one in _by_name(item).items() if name not in own]
     schemes = document["components"].get("securitySchemes", {})
-    demanded: list[Node] = (operation if "security" in operation else document).get("security") or []
-    return strip_texts([{name: [scopes, schemes[name]] for name, scopes in one.items()} for one in demanded])
+    security = [{name: [scopes, schemes[name]] for name, scopes in one.items()} for one in operation["security"] or []]
+    return {**operation, "parameters": [*shared, *own.values()], "security": security}
 
 
 def _compare_operations(old: Node, new: Node, place: str) -> Iterator[str]:
-    for name in ("operationId", "tags"):
-        if old.get(name) != new.get(name):
-            yield f"{place}: has another {name.removesuffix('s')}, so generated functions have another name"
+    for name in ("operationId", "tags", "servers", "security"):
+        if strip_texts(old.get(name)) != strip_texts(new.get(name)):
+            yield f"{place}: has another {name}"
     yield from _compare_parameters(_by_name(old), _by_name(new), place)
     old_body, new_body = old.get("requestBody", {}), new.get("requestBody", {})
     if new_body.get("required") and not old_body.get("required"):
         yield f"{place}: demands a body"
     yield from _compare_contents(old_body, new_body, f"{place}, body", is_sent=True)
+    for status in new["responses"]:
+        if status.startswith("2") and status not in old["responses"]:
+            yield f"{place}: may now answer {status}"
     for status, answer in old["responses"].items():
         if status not in new["responses"]:
             yield f"{place}: no longer answers {status}"
@@ -92,13 +116,17 @@ def _by_name(operation: Node) -> Node:
 
 
 def _compare_parameters(old: Node, new: Node, place: str) -> Iterator[str]:
-    for name in old.keys() - new.keys():
-        yield f"{place}, {name}: is gone"
+    for name in old:
+        if name not in new:
+            yield f"{place}, {name}: is gone"
     for name, parameter in new.items():
         if parameter.get("required") and not old.get(name, {}).get("required"):
             yield f"{place}, {name}: is required"
         if name in old:
-            yield from _compare_schemas(old[name]["schema"], parameter["schema"], f"{place}, {name}", is_sent=True)
+            for keyword in ("style", "explode", "allowReserved", "content"):
+                if old[name].get(keyword) != parameter.get(keyword):
+                    yield f"{place}, {name}: has another {keyword}"
+            yield from _compare_schemas(_schema(old[name]), _schema(parameter), f"{place}, {name}", is_sent=True)
 
 
 def _compare_headers(old: Node, new: Node, place: str) -> Iterator[str]:
@@ -106,7 +134,7 @@ def _compare_headers(old: Node, new: Node, place: str) -> Iterator[str]:
         if name not in new or (header.get("required") and not new[name].get("required")):
             yield f"{place}, header {name}: may be missing"
         else:
-            yield from _compare_schemas(header["schema"], new[name]["schema"], f"{place}, header {name}", is_sent=False)
+            yield from _compare_schemas(_schema(header), _schema(new[name]), f"{place}, header {name}", is_sent=False)
 
 
 def _compare_contents(old: Node, new: Node, place: str, *, is_sent: bool) -> Iterator[str]:
@@ -114,24 +142,45 @@ def _compare_contents(old: Node, new: Node, place: str, *, is_sent: bool) -> Ite
         if media_type not in new.get("content", {}):
             yield f"{place}: is no longer {media_type}"
         else:
-            new_schema = new["content"][media_type]["schema"]
-            yield from _compare_schemas(content["schema"], new_schema, place, is_sent=is_sent)
+            new_content = new["content"][media_type]
+            yield from _compare_schemas(_schema(content), _schema(new_content), place, is_sent=is_sent)
+    for media_type in new.get("content", {}):
+        if not is_sent and media_type not in old.get("content", {}):
+            yield f"{place}: may now be {media_type}"
+
+
+def _schema(holder: Node) -> Node:
+    """Give the schema of a parameter, a header or a content; one without says nothing."""
+    schema: Node = holder.get("schema", {})
+    return schema
 
 
 def _compare_schemas(old: Node, new: Node, place: str, *, is_sent: bool) -> Iterator[str]:
     """Compare what the client sends, which the new contract must go on taking, or what it gets, as the old one says."""
-    for keyword in TYPING:
+    if old.get(NAME) != new.get(NAME):
+        yield f"{place}: is of another type, {new.get(NAME)}"
+    for keyword in sorted((old.keys() | new.keys()) - WEIGHED - {*TEXTS, NAME}):
         if old.get(keyword) != new.get(keyword):
             yield f"{place}: has another {keyword}"
     for keyword in _find_narrowing(old, new) if is_sent else _find_narrowing(new, old):
         yield f"{place}: {keyword} " + ("refuses what was taken" if is_sent else "allows what was never sent")
-    for name, member in old.get("properties", {}).items():
-        if name not in new.get("properties", {}):
+    yield from _compare_members(old.get("properties", {}), new.get("properties", {}), place, is_sent=is_sent)
+    if ("items" in old) != ("items" in new):
+        yield f"{place}: has another items"
+    elif "items" in old:
+        yield from _compare_schemas(old["items"], new["items"], f"{place}, items", is_sent=is_sent)
+
+
+def _compare_members(old: Node, new: Node, place: str, *, is_sent: bool) -> Iterator[str]:
+    for name, member in old.items():
+        if name not in new:
             yield f"{place}, {name}: is gone"
         else:
-            yield from _compare_schemas(member, new["properties"][name], f"{place}, {name}", is_sent=is_sent)
-    if "items" in old and "items" in new:
-        yield from _compare_schemas(old["items"], new["items"], f"{place}, items", is_sent=is_sent)
+            yield from _compare_schemas(member, new[name], f"{place}, {name}", is_sent=is_sent)
+    for name, member in new.items():
+        if is_sent and name not in old and "default" in member:
+            # Generators take it for one that is always there.
+            yield f"{place}, {name}: is new, and has a default"
 
 
 def _find_narrowing(wide: Node, narrow: Node) -> Iterator[str]:

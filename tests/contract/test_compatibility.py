@@ -145,6 +145,29 @@ BREAKING: dict[str, Change] = {
     "security by a key": lambda d: d["components"]["securitySchemes"].update(
         bearerAuth={"type": "apiKey", "in": "header", "name": "X-Key"}
     ),
+    "new member of a body with a default": lambda d: schema(d, "CreateTaskDTO")["properties"].update(
+        priority={"type": "integer", "default": 0}
+    ),
+    "required parameter added to a path": lambda d: d["paths"][TASKS].update(parameters=[{**QUERY, "required": True}]),
+    "server of a path": lambda d: d["paths"][TASKS].update(servers=[{"url": "/v2"}]),
+    "success status added": lambda d: operation(d, TASKS, "post")["responses"].update(
+        {"202": {"description": "Later."}}
+    ),
+    "body where there was none": lambda d: operation(d, TASK, "delete")["responses"]["204"].update(
+        content={"application/json": {"schema": {"type": "object"}}}
+    ),
+    "exclusive bound": lambda d: parameter(d, "TaskId")["schema"].update(exclusiveMinimum=True),
+    "read-only member": lambda d: member(d, "UpdateTaskDTO", "title").update(readOnly=True),
+    "items removed": lambda d: operation(d, TASKS, "get")["responses"]["200"]["content"]["application/json"][
+        "schema"
+    ].pop("items"),
+    "style of a parameter": lambda d: parameter(d, "UserId").update(style="matrix"),
+    "body of another type, both there": lambda d: (
+        d["components"]["schemas"].update(NewTask=dict(schema(d, "CreateTaskDTO"))),
+        operation(d, TASKS, "post")["requestBody"]["content"]["application/json"].update(
+            schema={"$ref": "#/components/schemas/NewTask"}
+        ),
+    ),
     "server moved": lambda d: d.update(servers=[{"url": "/v2"}]),
 }
 
@@ -186,6 +209,14 @@ HARMLESS: dict[str, Change] = {
     "example changed": lambda d: d["components"]["examples"]["Unexpected"].update(summary="Another"),
     "parameter longer": lambda d: parameter(d, "UserId")["schema"].update(maxLength=300),
     "link removed": lambda d: operation(d, TASKS, "post")["responses"]["201"].pop("links"),
+    "parameter moved to the path": lambda d: (
+        [one["parameters"].pop(0) for one in list(d["paths"][TASK].values())],
+        d["paths"][TASK].update(parameters=[{"$ref": "#/components/parameters/UserId"}]),
+    ),
+    "format of the token reworded": lambda d: d["components"]["securitySchemes"]["bearerAuth"].update(
+        bearerFormat="JSON Web Token"
+    ),
+    "deprecated": lambda d: operation(d, TASKS, "get").update(deprecated=True),
     "reference written out": lambda d: operation(d, TASKS, "get")["parameters"].__setitem__(0, parameter(d, "UserId")),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -91,7 +92,9 @@ def test_the_database_is_away_when_a_token_is_needed(application: Path, browser:
             expect(user.page.get_by_text("Nothing to do.")).to_be_visible()
             cluster.stop()
             user.new_title.fill("Buy groceries")
+            deadline = monotonic() + RECOVERY_MS / 1000
             while user.alert.count() == 0 or AWAY not in user.alert.inner_text():
+                assert monotonic() < deadline
                 user.press("Add")
                 user.page.wait_for_timeout(100)
             cluster.start()
@@ -116,9 +119,20 @@ def test_the_page_is_loaded_while_the_database_is_away(application: Path, browse
             expect(user.alert).to_have_count(0)
 
 
+def test_without_its_database_the_application_does_not_start(application: Path) -> None:
+    """It ends and says why, so that whoever runs it starts it again."""
+    nowhere = "postgresql://nobody@127.0.0.1:9/nothing"
+    with (
+        pytest.raises(AssertionError, match=r"Better Auth's tables cannot be made: connect ECONNREFUSED"),
+        run_application(application, nowhere, "http://127.0.0.1:9", find_port()),
+    ):
+        pass
+
+
 def test_something_on_the_way_answers_instead(application: Path, browser: Browser, make_database: MakeDatabase) -> None:
     """A proxy knows no problem documents. Its answers, one without a body included, are failures all the same."""
-    bodies = iter(["<h1>Bad Gateway</h1>", ""])
+    answers = ["<h1>Bad Gateway</h1>", "", '{"detail": ["x"], "errors": [{"code": 1}]}']
+    bodies = iter(answers)
     with run_stage(application, make_database(), browser) as (backend, user, _), backend.run():
         user.sign_up("alice@example.com")
         user.add("Buy groceries")
@@ -127,12 +141,13 @@ def test_something_on_the_way_answers_instead(application: Path, browser: Browse
 
         def refuse(route: Route) -> None:
             if route.request.method == "DELETE" and (body := next(bodies, None)) is not None:
-                route.fulfill(status=502, headers=origin | {"Content-Length": str(len(body))}, body=body)
+                headers = origin | {"Content-Length": str(len(body))}
+                route.fulfill(status=502, headers=headers, content_type="application/json", body=body)
             else:
                 route.continue_()
 
         user.page.route(f"{backend.url}/**", refuse)
-        for _ in range(2):
+        for _ in answers:
             user.press("Delete Buy groceries")
             expect(user.alert).to_contain_text("The server cannot answer at the moment (502).")
             expect(user.tasks).to_have_count(1)
@@ -177,7 +192,8 @@ def test_taskflow_is_restarted(by: str, application: Path, browser: Browser, mak
         user.add("Water the plants")
         expect(user.alert).to_contain_text(UNREACHABLE)
         expect(user.new_title).to_have_value("Water the plants")
-        user.tasks.get_by_role("checkbox").click()
+        with user.page.expect_event("requestfailed", lambda request: request.method == "PATCH"):
+            user.tasks.get_by_role("checkbox").click()
         expect(user.alert).to_contain_text(UNREACHABLE)
         expect(user.tasks.get_by_role("checkbox")).not_to_be_checked()
         with backend.run():

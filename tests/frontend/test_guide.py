@@ -44,6 +44,13 @@ def test_a_snippet_is_the_file_that_it_is_named_after(link: str, snippet: str) -
     assert path.read_text() == snippet
 
 
+def test_a_snippet_can_be_pasted_into_next() -> None:
+    """Its bundler finds no `./secret.js` where there is a `secret.ts`."""
+    imports = [path for _, snippet in SNIPPETS for path in re.findall(r'from "(\.[^"]+)"', snippet)]
+    assert imports
+    assert [path for path in imports if Path(path).suffix] == []
+
+
 def test_links_lead_somewhere() -> None:
     """Each file that is named is there."""
     links = [link for link in re.findall(r"\]\(([^)]+)\)", GUIDE) if "://" not in link]
@@ -58,7 +65,6 @@ def test_the_three_commands_make_a_typed_client(commands: Path, clients: Path, s
     lines = [line.removeprefix("$ ") for line in block.splitlines()]
     assert len(lines) == 3
     (tmp_path / "package.json").write_text('{"private": true}')
-    (tmp_path / "lib").mkdir()
     script = "\n".join(lines).replace("http://localhost:8000", server.url)
     environment = make_environment(npm_config_audit="false", npm_config_fund="false")
     subprocess.run(["/bin/bash", "-e"], input=script, cwd=tmp_path, env=environment, text=True, check=True)
@@ -70,8 +76,9 @@ def test_the_versions_are_those_that_are_tried() -> None:
     """Of every generator that is named with one."""
     project = json.loads((FRONTEND / "package.json").read_text())
     installed = {**project["dependencies"], **project["devDependencies"]}
-    named = dict(re.findall(r"(openapi-[a-z]+)@([\d.]+)", GUIDE))
-    assert named == {name: installed[name] for name in ("openapi-fetch", "openapi-typescript")}
+    named = dict(re.findall(r"((?:@[\w-]+/)?[\w-]+)@(\d[\d.]*\d)", GUIDE))
+    assert named == {name: installed[name] for name in named}
+    assert {"@hey-api/openapi-ts", "better-auth", "jose", "openapi-fetch", "openapi-typescript", "pg"} <= named.keys()
     dev = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
     (version,) = re.findall(r"take version ([\d.]+\d)", GUIDE)
     assert f"openapi-python-client=={version}" in dev

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -56,14 +56,15 @@ def run_application(folder: Path, database_url: str, taskflow_url: str, port: in
             def is_ready() -> bool:
                 assert process.poll() is None, os.pread(log.fileno(), 100_000, 0).decode()
                 try:
-                    return httpx.get(f"http://127.0.0.1:{port}/api/auth/ok").status_code == 200
+                    return httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
                 except httpx.TransportError:
                     return False
 
             wait_for(is_ready, START_SECONDS)
             yield url
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(STOP_SECONDS)
 
 

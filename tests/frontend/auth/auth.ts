@@ -1,7 +1,7 @@
 import { env } from "node:process";
 import { betterAuth } from "better-auth";
 import { Pool } from "pg";
-import { isMode, modes } from "./modes.js";
+import { isMode, modes } from "./modes";
 
 const mode = env.MODE;
 if (!isMode(mode)) {

@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
-import { auth } from "./auth.js";
-import { secret } from "./secret.js";
+import { auth } from "./auth";
+import { secret } from "./secret";
 
 /** GET /api/token, without the jwt plugin: whoever has a session gets a token that is good for an hour. */
 export async function GET(request: Request): Promise<Response> {

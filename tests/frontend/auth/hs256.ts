@@ -1,6 +1,6 @@
 import { jwt } from "better-auth/plugins/jwt";
 import { SignJWT } from "jose";
-import { secret } from "./secret.js";
+import { secret } from "./secret";
 
 /** The jwt plugin, signing with the shared secret and not with keys of its own. */
 export const hs256 = jwt({

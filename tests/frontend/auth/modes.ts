@@ -1,6 +1,6 @@
 import { env } from "node:process";
 import { jwt, type JwtOptions } from "better-auth/plugins/jwt";
-import { hs256 } from "./hs256.js";
+import { hs256 } from "./hs256";
 
 type KeyPair = NonNullable<JwtOptions["jwks"]>["keyPairConfig"];
 

@@ -2,8 +2,8 @@ import { createServer } from "node:http";
 import { env } from "node:process";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
-import { auth } from "./auth.js";
-import { GET as issueToken } from "./bridge.js";
+import { auth } from "./auth";
+import { GET as issueToken } from "./bridge";
 
 /** The part of a frontend that knows its users: Better Auth's routes, and the bridge's. */
 const answer = toNodeHandler((request) =>

@@ -21,9 +21,12 @@ export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
   async function submit(event: FormEvent) {
     event.preventDefault();
     setBusy(true);
-    const failure = await onSubmit();
-    setBusy(false);
-    setFields(failure?.fields ?? {});
+    try {
+      const failure = await onSubmit();
+      setFields(failure?.fields ?? {});
+    } finally {
+      setBusy(false);
+    }
   }
 
   return (
@@ -32,12 +35,14 @@ export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
         label="Title"
         value={draft.title}
         problem={fields.title}
+        isBusy={isBusy}
         onChange={(title) => onDraft({ ...draft, title })}
       />
       <Field
         label="Description"
         value={draft.description}
         problem={fields.description}
+        isBusy={isBusy}
         onChange={(description) => onDraft({ ...draft, description })}
       />
       {/* A second click would be a second task. */}
@@ -48,9 +53,15 @@ export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
   );
 }
 
-type FieldProps = { label: string; value: string; problem: string | undefined; onChange: (value: string) => void };
+type FieldProps = {
+  label: string;
+  value: string;
+  problem: string | undefined;
+  isBusy: boolean;
+  onChange: (value: string) => void;
+};
 
-function Field({ label, value, problem, onChange }: FieldProps) {
+function Field({ label, value, problem, isBusy, onChange }: FieldProps) {
   const id = useId();
   // What does not fit on one line wraps, and a description may have several.
   const Input = label === "Description" ? "textarea" : "input";
@@ -60,6 +71,8 @@ function Field({ label, value, problem, onChange }: FieldProps) {
       <Input
         id={id}
         value={value}
+        // What is typed while it is being sent would be gone with what was sent.
+        readOnly={isBusy}
         aria-invalid={problem !== undefined}
         aria-describedby={problem && `${id}-problem`}
         onChange={(event) => onChange(event.target.value)}

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { createTaskApi, type Task } from "../lib/api";
 import { ApiError } from "../lib/api-error";
 import { Notice } from "./notice";
@@ -18,6 +18,8 @@ export function Tasks({ apiUrl, userId, isSignedIn, onRefusal }: Props) {
   const [tasks, setTasks] = useState<Task[] | null>(null);
   const [draft, setDraft] = useState(emptyDraft);
   const [problem, setProblem] = useState<ApiError | null>(null);
+
+  const changes = useRef(0);
 
   /** Does something with the API; gives what is wrong, and tells the user, if it was not done. */
   const attempt = useCallback(
@@ -40,7 +42,37 @@ export function Tasks({ apiUrl, userId, isSignedIn, onRefusal }: Props) {
     [onRefusal],
   );
 
-  const load = useCallback(() => attempt(async () => setTasks(await api.list())), [api, attempt]);
+  const read = useCallback(async () => {
+    let before: number;
+    let found: Task[];
+    do {
+      // What was changed meanwhile, the list may or may not know: it is asked for once more.
+      before = changes.current;
+      found = await api.list();
+    } while (before !== changes.current);
+    setTasks(found);
+  }, [api]);
+
+  const load = useCallback(() => attempt(read), [attempt, read]);
+
+  /** Changes something, then shows it; what was gone, or has become somebody else's, shows in the list. */
+  const change = useCallback(
+    (send: () => Promise<(tasks: Task[]) => Task[]>) =>
+      attempt(async () => {
+        try {
+          const apply = await send();
+          setTasks((known) => apply(known ?? []));
+        } catch (error) {
+          if (error instanceof ApiError && (error.status === 403 || error.status === 404)) {
+            await read();
+          }
+          throw error;
+        } finally {
+          changes.current += 1;
+        }
+      }),
+    [attempt, read],
+  );
 
   useEffect(() => {
     if (isSignedIn) {
@@ -50,9 +82,9 @@ export function Tasks({ apiUrl, userId, isSignedIn, onRefusal }: Props) {
 
   async function create() {
     const body = { title: draft.title, description: draft.description || null };
-    const failure = await attempt(async () => {
+    const failure = await change(async () => {
       const task = await api.create(body);
-      setTasks((known) => [...(known ?? []), task]);
+      return (tasks) => [...tasks.filter((one) => one.id !== task.id), task];
     });
     if (!failure) {
       setDraft(emptyDraft);
@@ -73,16 +105,16 @@ export function Tasks({ apiUrl, userId, isSignedIn, onRefusal }: Props) {
           <TaskItem
             key={task.id}
             task={task}
-            onChange={(change) =>
-              attempt(async () => {
-                const changed = await api.update(task.id, change);
-                setTasks((known) => known?.map((one) => (one.id === changed.id ? changed : one)) ?? null);
+            onChange={(patch) =>
+              change(async () => {
+                const changed = await api.update(task.id, patch);
+                return (tasks) => tasks.map((one) => (one.id === changed.id ? changed : one));
               })
             }
             onDelete={() =>
-              attempt(async () => {
+              change(async () => {
                 await api.remove(task.id);
-                setTasks((known) => known?.filter((one) => one.id !== task.id) ?? null);
+                return (tasks) => tasks.filter((one) => one.id !== task.id);
               })
             }
           />

@@ -51,13 +51,15 @@ async function settle<T>(request: Promise<Result<T>>): Promise<Result<T>> {
     // fetch says only that there was no whole answer; why, nobody tells a page.
     throw new ApiError("The server cannot be reached.", 0, {}, 2);
   }
-  const { error, response } = result;
+  const { response } = result;
   if (!response.ok) {
-    // A proxy on the way answers with no problem document, or with nothing at all.
-    const detail = error?.detail ?? `The server cannot answer at the moment (${response.status}).`;
-    const fields = Object.fromEntries((error?.errors ?? []).map((one) => [one.pointer.replace("/", ""), one.detail]));
+    // What a proxy on the way answers is no problem document, even if it is JSON.
+    const isProblem = response.headers.get("Content-Type") === "application/problem+json";
+    const { detail, errors = [] }: Partial<ErrorResponse> = (isProblem && result.error) || {};
+    const fields = Object.fromEntries(errors.map((one) => [one.pointer.replace("/", ""), one.detail]));
     const retryAfter = response.status > 500 ? Number(response.headers.get("Retry-After")) || 5 : null;
-    throw new ApiError(detail, response.status, fields, retryAfter);
+    const sentence = detail ?? `The server cannot answer at the moment (${response.status}).`;
+    throw new ApiError(sentence, response.status, fields, retryAfter);
   }
   return result;
 }
