@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -175,6 +175,37 @@ def test_a_name_that_nobody_resolves_holds_up_nothing_else(monkeypatch: pytest.M
             await endpoint.fetch()
 
     asyncio.run(run())
+
+
+@contextmanager
+def drop_connections(host: str, port: int) -> Iterator[None]:
+    """Leave whoever connects to this address without an answer, as a network that drops packets does."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((host, port))
+        listener.listen(0)
+        # The first ones fill the queue of those that nobody accepts; what comes after them hangs.
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex((host, port))
+        yield
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with an IPv6 address, say, in a network where IPv6 leads nowhere."""
+    resolve = socket.getaddrinfo
+
+    def find(host: str, *arguments: object, **options: object) -> object:
+        if host != "keys.example":
+            return resolve(host, *arguments, **options)  # type: ignore[arg-type]  # they are passed on
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    with run_key_server(SigningKey("key")) as frontend, drop_connections("127.0.0.2", frontend.port):
+        endpoint = KeyEndpoint(f"http://keys.example:{frontend.port}/jwks", timeout=2, max_bytes=65_536)
+        assert list(asyncio.run(endpoint.fetch())) == ["key"]
+        assert [headers["host"] for headers in frontend.headers] == [f"keys.example:{frontend.port}"]
 
 
 @pytest.fixture

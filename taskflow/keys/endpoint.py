@@ -44,11 +44,14 @@ class KeyEndpoint:
             raise KeysError(str(error)) from None
 
     async def _read(self) -> bytes:
-        failure: httpx.ConnectError | None = None
-        for address in await self._find_addresses():
+        failure: httpx.ConnectError | httpx.ConnectTimeout | None = None
+        addresses = await self._find_addresses()
+        for address in addresses:
+            # Each has its share of the time, so that one that does not answer leaves some for the next.
+            limits = httpx.Timeout(self._timeout, connect=self._timeout / len(addresses))
             try:
-                return await self._read_from(address)
-            except httpx.ConnectError as error:
+                return await self._read_from(address, limits)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         raise failure or OSError
 
@@ -59,12 +62,12 @@ class KeyEndpoint:
             self._lookup = run_in_thread(partial(_look_up, self._url.raw_host.decode()))
         return await asyncio.wrap_future(self._lookup)
 
-    async def _read_from(self, address: str) -> bytes:
+    async def _read_from(self, address: str, limits: httpx.Timeout) -> bytes:
         # A client for this request alone: it has no connection that may have been closed meanwhile, and no cookies.
         # No proxy of the environment's: who stands between could sign for anybody. Nothing compressed: a few bytes
         # could become many.
         async with (
-            httpx.AsyncClient(verify=self._trusted, trust_env=False, timeout=self._timeout) as client,
+            httpx.AsyncClient(verify=self._trusted, trust_env=False, timeout=limits) as client,
             client.stream(
                 "GET",
                 self._url.copy_with(host=address),
