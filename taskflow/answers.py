@@ -19,14 +19,13 @@ WHOLE_BYTES = 16 * 1_048_576
 
 
 class Answer:
-    """A whole answer: JSON, or no body at all."""
+    """A whole answer: JSON, or no body at all. Further headers go by their names."""
 
-    def __init__(self, body: bytes | None, *, status: int = 200, location: bytes | None = None) -> None:
+    def __init__(self, body: bytes | None, *, status: int = 200, **headers: bytes) -> None:
         self._status = status
         self._body = body or b""
         self._headers = [] if body is None else [_JSON, (b"content-length", b"%d" % len(body))]
-        if location is not None:
-            self._headers.append((b"location", location))
+        self._headers += [(name.encode(), value) for name, value in headers.items()]
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})

@@ -1,7 +1,8 @@
 """The only wiring: settings in, an ASGI application out."""
 
+import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -32,6 +33,7 @@ from taskflow.contract.loading import (
 from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
+from taskflow.cursors import Cursors
 from taskflow.database import Database
 from taskflow.headers import SecurityHeaders
 from taskflow.logs import RequestLog, note_user
@@ -77,7 +79,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
             partial(ContractEnforcement, max_body_bytes=settings.max_body_bytes),
             LifespanMiddleware,
         ],
-        resolver=Resolver(partial(_resolve_handler, database)),
+        resolver=Resolver(partial(_resolve_handler, {"database": database, "cursors": Cursors(database)})),
         security_map={"bearer": make_bearer_handler(verifier.authenticate, note_user)},
     )
     app.add_api(document)
@@ -87,9 +89,14 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
     return stack
 
 
-def _resolve_handler(database: Database, operation_id: str) -> Callable[..., Awaitable[ASGIApp]]:
-    """Find the handler of an operationId: listTasks is taskflow.tasks.list_tasks."""
-    return partial(getattr(tasks, underscore(operation_id)), database=database)
+def _resolve_handler(parts: Mapping[str, object], operation_id: str) -> Callable[..., Awaitable[ASGIApp]]:
+    """Find the handler of an operationId, with the parts of the application that it takes by name.
+
+    listTasks is taskflow.tasks.list_tasks.
+    """
+    handler = getattr(tasks, underscore(operation_id))
+    taken = inspect.signature(handler).parameters
+    return partial(handler, **{name: part for name, part in parts.items() if name in taken})
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@
     ├── BodyTooLarge                                         413
     ├── UrlTooLong                                           414
     ├── MediaTypeUnsupported, EncodingUnsupported            415
-    ├── Unprocessable                                        422
+    ├── Unprocessable ── CursorRefused                       422
     ├── HeadersTooLarge                                      431
     ├── ServerBusy, ServerStopping                           503
     ├── DatabaseUnavailable ── DatabaseTimeout               503
@@ -221,6 +221,11 @@ class Unprocessable(Problem):
         super().__init__(errors)
         self.errors = errors[:MAX_ERRORS]
         self.detail = _summarise(errors)
+
+
+class CursorRefused(Unprocessable):
+    def __init__(self) -> None:
+        super().__init__([FieldError("does not belong to this list", "cursor")])
 
 
 class HeadersTooLarge(Problem):

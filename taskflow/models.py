@@ -1,4 +1,4 @@
-"""The one definition of the table, for statements, migrations and tests."""
+"""The one definition of the tables, for statements, migrations and tests."""
 
 from datetime import datetime
 
@@ -23,3 +23,12 @@ class Task(SQLModel, table=True):
     is_completed: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
     updated_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+class ServerKey(SQLModel, table=True):
+    """A secret that all servers on the database share, made with the schema."""
+
+    __tablename__ = "taskflow_keys"
+
+    name: str = Field(sa_column=Column(String(64), primary_key=True))
+    value: str = Field(sa_column=Column(Text, nullable=False))

@@ -69,15 +69,19 @@ def send_private_requests(scene: Scene) -> Iterator[httpx.Response]:
     }
     client, headers = scene.client, everywhere | ALICE.headers
     task = {"title": f"{PRIVATE} title", "description": f"{PRIVATE} description"}
-    tasks = f"{ALICE.tasks}?token={PRIVATE}"
+    tasks = ALICE.tasks
 
     def send(method: str, path: str, headers: dict[str, str] = headers, **body: Any) -> httpx.Response:  # noqa: ANN401  as httpx
         return client.request(method, path, headers=headers, **body)
 
     created = send("POST", tasks, json=task)
-    path = f"{created.headers['Location']}?token={PRIVATE}"
+    path = created.headers["Location"]
     yield created
     yield send("GET", tasks)
+    yield send("GET", f"{tasks}?q={PRIVATE}&sort=title&limit=1")
+    yield send("GET", f"{tasks}?q={PRIVATE * 20}&cursor={PRIVATE}&token={PRIVATE}")
+    yield send("GET", f"{tasks}?cursor={PRIVATE}")
+    yield send("PATCH", f"{path}?token={PRIVATE}", json=task)
     yield send("PATCH", path, json=task)
     yield send("POST", tasks, content=f'{{"title": "{PRIVATE}')
     yield send("POST", tasks, content=PRIVATE.encode() + b"\xff")
@@ -85,8 +89,8 @@ def send_private_requests(scene: Scene) -> Iterator[httpx.Response]:
         yield send("GET", tasks, headers={**everywhere, "Authorization": f"Bearer {token}"})
     yield send("GET", tasks, headers={**everywhere, "Authorization": f"Bearer {sign({'sub': PRIVATE, 'exp': 1})}"})
     yield send("GET", tasks, headers={**everywhere, "Authorization": f"Basic {PRIVATE}"})
-    yield send("PATCH", f"{BOB.tasks}/1?token={PRIVATE}", json=task)
-    yield send("GET", f"{ALICE.tasks}/999?token={PRIVATE}")
+    yield send("PATCH", f"{BOB.tasks}/1", json=task)
+    yield send("GET", f"{ALICE.tasks}/999")
     yield send("PUT", tasks, json=task)
     yield send("POST", tasks, json={**task, "description": PRIVATE * 500})
     yield send("POST", tasks, content=PRIVATE, headers={**headers, "Content-Type": f"text/{PRIVATE}"})
@@ -106,6 +110,7 @@ def send_private_requests(scene: Scene) -> Iterator[httpx.Response]:
     scene.database.execute("ALTER TABLE tasks DROP CONSTRAINT forbidden, DROP COLUMN description")
     yield send("POST", tasks, json=task)  # and here the statement
     yield send("GET", tasks)
+    yield send("GET", f"{tasks}?q={PRIVATE}")
     scene.database.execute("ALTER TABLE tasks ADD COLUMN description text")
     yield send("DELETE", path)
 

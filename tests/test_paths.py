@@ -108,13 +108,13 @@ def test_any_other_segment_is_some_other_user(server: Server, segment: bytes, en
         b"/api/alice/tasks",
         b"/api/alice/tasks/",
         b"/api/%61lice/t%61sks",
-        b"/api/alice/tasks?x=%FF&y",
-        b"/api/alice/tasks?/",
+        b"/api/alice/tasks?",
+        b"/api/alice/tasks/?sort=id",
         b"http://elsewhere/api/alice/tasks",
     ],
 )
 def test_the_same_path_may_be_written_in_many_ways(server: Server, alice: httpx.Client, target: bytes) -> None:
-    """A query is passed over; a proxy's absolute form (RFC 9112, section 3.2.2) is as good."""
+    """A query is no part of it; a proxy's absolute form (RFC 9112, section 3.2.2) is as good."""
     task = create_task(alice, ALICE)
     answer = ask(server, "GET", target)
     assert (answer.status_code, answer.json()) == (200, [task])

@@ -19,7 +19,12 @@ VALUES = {
     "title": "Buy groceries",
     "description": None,
     "is_completed": True,
+    "q": "%milk%",
+    "limit": 10,
+    "after_id": 7,
+    "name": "cursors",
 }
+AFTER_KEYS = {"title": "Buy groceries", "created_at": "2026-01-05T10:30:00Z", "updated_at": "2026-01-05T10:30:00Z"}
 
 STATEMENTS = [
     *(value for value in vars(statements).values() if isinstance(value, Statement)),
@@ -36,35 +41,61 @@ def database(make_database: MakeDatabase) -> Iterator[psycopg.Connection]:
         connection.execute(
             "INSERT INTO tasks (user_id, title) SELECT 'user_' || n % 500, n FROM generate_series(1, 50000) AS n"
         )
+        connection.execute("INSERT INTO tasks (user_id, title) SELECT 'large', n FROM generate_series(1, 5000) AS n")
         connection.execute("VACUUM ANALYZE tasks")
-        connection.execute("SET plan_cache_mode = force_generic_plan")
         yield connection
 
 
 _READ_THROUGH_OTHERS = {"CTE Scan", "Subquery Scan", "Bitmap Heap Scan"}
 
 
-def read_scans(database: psycopg.Connection, statement: Statement) -> list[str]:
-    """Give what the plan reads: indexes, and tables where it reads them through none."""
+def read_plan(database: psycopg.Connection, statement: Statement, **others: object) -> list[dict[str, Any]]:
+    """Give the nodes of the plan."""
     name = Identifier(statement.name.decode())
     database.execute(SQL("PREPARE {} AS ").format(name) + SQL(statement.text.decode()))
-    values = SQL(", ").join(Literal(VALUES[parameter]) for parameter in statement.parameters)
+    values = SQL(", ").join(Literal({**VALUES, **others}[parameter]) for parameter in statement.parameters)
     row = database.execute(SQL("EXPLAIN (FORMAT JSON) EXECUTE {} ({})").format(name, values)).fetchone()
     assert row is not None
     nodes: list[dict[str, Any]] = [row[0][0]["Plan"]]
     for node in nodes:
         nodes += node.get("Plans", [])
+    return nodes
+
+
+def find_scans(nodes: list[dict[str, Any]]) -> list[str]:
+    """Give what a plan reads: indexes, and tables where it reads them through none."""
     scans = [node for node in nodes if "Scan" in node["Node Type"] and node["Node Type"] not in _READ_THROUGH_OTHERS]
     return [node.get("Index Name", node["Node Type"]) for node in scans]
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.name.decode())
 def test_a_statement_reads_by_an_index_alone(statement: Statement, database: psycopg.Connection) -> None:
-    """A list by the owner's index, which gives the order too; one task by its id."""
-    expected = {b"list_tasks": ["idx_tasks_user_id", "idx_tasks_user_id"], b"create_task": []}
-    assert read_scans(database, statement) == expected.get(statement.name, ["tasks_pkey"])
+    """As it is planned for any values. A list by the owner's index, which gives the order too; one task by its id."""
+    database.execute("SET plan_cache_mode = force_generic_plan")
+    expected = {
+        b"list_tasks": ["idx_tasks_user_id", "idx_tasks_user_id"],
+        b"create_task": [],
+        b"find_key": ["taskflow_keys_pkey"],
+    }
+    assert find_scans(read_plan(database, statement)) == expected.get(statement.name, ["tasks_pkey"])
+
+
+@pytest.mark.parametrize("is_continued", [False, True])
+@pytest.mark.parametrize("filters", [(), ("is_completed",), ("q",), ("is_completed", "q")])
+@pytest.mark.parametrize("column", ["id", *AFTER_KEYS])
+@pytest.mark.parametrize("direction", ["", "-"])
+def test_a_list_query_reads_no_tasks_but_its_users(
+    database: psycopg.Connection, column: str, direction: str, filters: tuple[str, ...], *, is_continued: bool
+) -> None:
+    """By the owner's index. In order of id that gives the order too; for another, the user's tasks are sorted."""
+    statement = statements.compile_query(direction + column, filters=frozenset(filters), is_continued=is_continued)
+    database.execute("SET plan_cache_mode = force_custom_plan")
+    nodes = read_plan(database, statement, user_id="large", after_key=AFTER_KEYS.get(column))
+    assert find_scans(nodes) == ["idx_tasks_user_id"]
+    sorts = [node["Sort Key"][0] for node in nodes if "Sort" in node["Node Type"]]
+    assert any(f"tasks.{column}" in key for key in sorts) == (column != "id")
 
 
 def test_every_statement_has_a_name_of_its_own() -> None:
     """Two texts under one name would run each other's."""
-    assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 12
+    assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 13

@@ -6,6 +6,7 @@ import httpx
 import psycopg
 import pytest
 
+from taskflow.migrations import NEWEST_VERSION
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, SECRET
 from tests.support.server import STOP_SECONDS, make_environment, run_server, stop_process
@@ -46,4 +47,4 @@ def test_workers_share_a_port_and_a_database_and_leave_nothing(
                 assert stop_process(server.process) == 0
                 wait_for(lambda: count_connections(admin) == 0, STOP_SECONDS)
                 assert "Traceback" not in server.read_log()
-        assert admin.execute("SELECT version_num FROM taskflow_schema_version").fetchall() == [("0001",)]
+        assert admin.execute("SELECT version_num FROM taskflow_schema_version").fetchall() == [(NEWEST_VERSION,)]

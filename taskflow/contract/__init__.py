@@ -5,6 +5,7 @@ routing      a path and a method become an operation
 security     a bearer token becomes a user, who must be the path's
 schema       schemas become compiled checks
 body         bytes become checked JSON
-enforcement  parameters and body are checked, and the handler called
+parameters   path, query string and headers become checked values
+enforcement  the handler is called with both
 documents    the file itself and its pages are served
 """

@@ -18,11 +18,11 @@ Check = Callable[[object, str, list[FieldError]], None]
 
 _ANNOTATIONS = frozenset({"title", "description", "example", "deprecated"})
 
-_MAX_NAME = 64
+MAX_NAME = 64
 """How much of an unknown member's name is repeated to its sender, in characters."""
 
-_ONE_MORE = FieldError("is wrong too", "")
-"""Stands for an unknown member that is counted and not shown: a hostile body can name a hundred thousand."""
+ONE_MORE = FieldError("is wrong too", "")
+"""Stands for an unknown member that is counted and not shown: a hostile request can name a hundred thousand."""
 
 
 def compile_schema(schema: Schema, place: str = "a schema") -> Check:
@@ -70,9 +70,9 @@ def _compile_object(schema: Schema, place: str, mismatch: str) -> Check:
             if check is not None:
                 check(member, pointer + paths[name], errors)
             elif closed and len(errors) < MAX_ERRORS:
-                errors.append(FieldError("is not accepted here", f"{pointer}/{_escape(name[:_MAX_NAME])}"))
+                errors.append(FieldError("is not accepted here", f"{pointer}/{_escape(name[:MAX_NAME])}"))
             elif closed:
-                errors.append(_ONE_MORE)
+                errors.append(ONE_MORE)
 
     return check_object
 
@@ -83,6 +83,12 @@ def _compile_string(schema: Schema, place: str, mismatch: str) -> Check:
     search = _compile_pattern(schema["pattern"], place).search if "pattern" in schema else None
     too_short = "must not be empty" if shortest == 1 else f"must have at least {shortest} characters"
     too_long = f"must have at most {longest} characters"
+    choices = schema.get("enum")
+    if not all(isinstance(choice, str) for choice in choices or ()):
+        raise ContractError(f"the enum of {place} holds what is no string")
+    if choices and schema.get("nullable", False):
+        raise ContractError(f"whether null is one of the enum of {place} is disputed")
+    not_one = f"must be one of {', '.join(choices or ())}"
 
     def check_string(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, str):
@@ -94,6 +100,8 @@ def _compile_string(schema: Schema, place: str, mismatch: str) -> Check:
             errors.append(FieldError(too_long, pointer))
         if search is not None and search(value) is None:
             errors.append(FieldError("contains a character that is not allowed", pointer))
+        if choices is not None and value not in choices:
+            errors.append(FieldError(not_one, pointer))
 
     return check_string
 
@@ -126,7 +134,7 @@ def _compile_boolean(_schema: Schema, _place: str, mismatch: str) -> Check:
 
 _COMPILERS: dict[str, tuple[frozenset[str], Callable[[Schema, str, str], Check]]] = {
     "object": (frozenset({"properties", "required", "additionalProperties"}), _compile_object),
-    "string": (frozenset({"minLength", "maxLength", "pattern"}), _compile_string),
+    "string": (frozenset({"minLength", "maxLength", "pattern", "enum"}), _compile_string),
     "integer": (frozenset({"minimum", "maximum", "format"}), _compile_integer),
     "boolean": (frozenset(), _compile_boolean),
 }

@@ -90,7 +90,7 @@ class Connection:
         """Run a statement and give all its rows."""
         self.is_read_only = False
         parameters = statement.encode(values)
-        if self._prepares:
+        if self._prepares and statement.is_prepared:
             try:
                 return await self._execute_prepared(statement, parameters)
             except psycopg.Error as error:

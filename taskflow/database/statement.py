@@ -12,12 +12,14 @@ class Statement:
     """One statement: its text, with $1, $2 … for its values, and the names that these have.
 
     `prepared_name` is what it is prepared under: its name, and a digest of its text. Behind a pooler that nobody told
-    us of, another version of TaskFlow may have prepared another text under the same name, and we would run that.
+    us of, another version of TaskFlow may have prepared another text under the same name, and we would run that. One
+    that is not prepared is planned for its values, each time.
     """
 
     name: bytes
     text: bytes
     parameters: tuple[str, ...] = ()
+    is_prepared: bool = True
     prepared_name: bytes = field(init=False)
 
     def __post_init__(self) -> None:

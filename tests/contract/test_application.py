@@ -32,9 +32,33 @@ def add_format(document: Document) -> None:
     document["components"]["schemas"]["CreateTaskDTO"]["properties"]["title"]["format"] = "email"
 
 
-def add_query_parameter(document: Document) -> None:
-    parameter = {"name": "limit", "in": "query", "schema": {"type": "integer"}}
+def add_parameter(document: Document, **parts: object) -> None:
+    parameter = {"name": "page", "in": "query", "schema": {"type": "integer"}, **parts}
     document["paths"]["/api/{user_id}/tasks"]["get"]["parameters"].append(parameter)
+
+
+def add_query_parameter(document: Document) -> None:
+    add_parameter(document)
+
+
+def add_cookie(document: Document) -> None:
+    add_parameter(document, **{"in": "cookie"})
+
+
+def add_style(document: Document) -> None:
+    add_parameter(document, style="form", explode=False)
+
+
+def add_wrong_default(document: Document) -> None:
+    add_parameter(document, schema={"type": "integer", "minimum": 1, "default": 0})
+
+
+def add_parameter_twice(document: Document) -> None:
+    add_parameter(document, **{"name": "Limit", "in": "header"})
+
+
+def demand_parameter(document: Document) -> None:
+    document["components"]["parameters"]["Limit"]["required"] = True
 
 
 def make_body_optional(document: Document) -> None:
@@ -103,7 +127,12 @@ def use_version_3_1(document: Document) -> None:
     ("change", "reason"),
     [
         (add_format, "nothing enforces format in the body of createTask/title of type string"),
-        (add_query_parameter, "nothing enforces the parameter limit of listTasks, which is in query"),
+        (add_query_parameter, "the contract and the handler of listTasks disagree about page"),
+        (add_cookie, "nothing enforces the parameter page of listTasks, which is in cookie"),
+        (add_style, "nothing enforces explode, style in the parameter page of listTasks"),
+        (add_wrong_default, "paths//api/{user_id}/tasks/get/parameters/6/schema: 0 is less than the minimum of 1"),
+        (add_parameter_twice, "two parameters of listTasks have one name"),
+        (demand_parameter, "the contract and the handler of listTasks disagree about limit"),
         (make_body_optional, "nothing enforces the body of createTask, which is not required"),
         (drop_body, "the contract and the handler of createTask disagree about body"),
         (add_operation, "module 'taskflow.tasks' has no attribute 'delete_all_tasks'"),

@@ -51,6 +51,9 @@ def schemas(draw: st.DrawFn, depth: int = 2) -> Schema:
     if kind == "string":
         patterns = st.sampled_from([r"^[^\x00]*$", r"[0-9]", r"^[a-z~]", r"^[^\x00-\x1F]+$"])
         keywords |= {"minLength": st.integers(0, 3), "maxLength": st.integers(3, 12), "pattern": patterns}
+        if draw(st.booleans()):
+            del keywords["nullable"]
+            keywords["enum"] = st.lists(st.sampled_from(["", "a\n", "~/", "x" * 200]), min_size=1, unique=True)
     if kind == "integer":
         keywords |= {"minimum": st.integers(-9, 9), "maximum": st.integers(9, 99), "format": st.just("int64")}
     if kind == "object":
@@ -105,6 +108,7 @@ def test_any_schema_is_judged_as_jsonschema_judges_it(case: tuple[Schema, object
         ({"type": "string", "minLength": 2}, "a", "must have at least 2 characters"),
         ({"type": "string", "maxLength": 2}, "abc", "must have at most 2 characters"),
         ({"type": "string", "pattern": "^a"}, "b", "contains a character that is not allowed"),
+        ({"type": "string", "enum": ["id", "-id"]}, "Id", "must be one of id, -id"),
         ({"type": "integer", "minimum": 1}, 0, "must be at least 1"),
         ({"type": "integer", "maximum": 1}, 2, "must be at most 1"),
     ],
@@ -178,12 +182,16 @@ def test_an_integer_without_bounds_has_those_of_int64(value: int) -> None:
         ({"type": "array", "items": {"type": "string"}}, "must have one of the types"),
         ({"type": ["string", "null"]}, "must have one of the types"),
         ({"anyOf": [{"type": "string"}]}, "must have one of the types"),
-        ({"type": "string", "enum": ["a"]}, "nothing enforces enum"),
+        (
+            {"type": "string", "enum": ["a"], "nullable": True},
+            "whether null is one of the enum of a schema is disputed",
+        ),
         ({"type": "string", "format": "email"}, "nothing enforces format"),
         ({"type": "string", "maximum": 1}, "nothing enforces maximum"),
         ({"type": "string", "allOf": [], "not": {}}, "nothing enforces allOf, not"),
         ({"type": "string", "pattern": "a$b"}, r"a \$ within the pattern"),
         ({"type": "string", "pattern": "a$|b$"}, r"a \$ within the pattern"),
+        ({"type": "string", "enum": ["a", 1]}, "the enum of a schema holds what is no string"),
         ({"type": "integer", "multipleOf": 2}, "nothing enforces multipleOf"),
         ({"type": "integer", "minimum": 1, "exclusiveMinimum": True}, "nothing enforces exclusiveMinimum"),
         ({"type": "integer", "format": "int32"}, "nothing enforces the format int32"),

@@ -91,7 +91,9 @@ def test_every_error_has_its_line(detail: str, status: int) -> None:
     matching = [row for row in rows if str(status) in row.split("|")[1]]
     shown = [sentence for row in matching for sentence in re.findall(r"`([^`]+)`", row.split("|")[2])]
     if status == 422:
-        assert shown == ["title must not be empty."]
+        # There are as many as rules: some of them stand for all.
+        assert set(shown) <= DETAILS.keys()
+        assert "title must not be empty." in shown
         return
     assert any(
         detail == sentence or ("…" in sentence and detail.startswith(sentence.split("…")[0])) for sentence in shown

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from taskflow.migrations import NEWEST_VERSION
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server
@@ -45,7 +46,7 @@ def test_five_servers_that_start_together_end_with_one_schema(make_database: Mak
                 assert [task["id"] for task in client.get(ALICE.tasks).json()] == [1, 2, 3, 4, 5]
             log = server.read_log()
             assert [word for word in ("Traceback", "ERROR", "error  ", "answering 503") if word in log] == []
-    assert versions == [("0001",)]
+    assert versions == [(NEWEST_VERSION,)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -104,4 +105,4 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(workers: str, make
         assert "Traceback" not in str(caught.value)
         assert client.get(ALICE.tasks).json() == [task]
         with psycopg.connect(url) as admin:
-            assert admin.execute("SELECT version_num FROM taskflow_schema_version").fetchall() == [("0001",)]
+            assert admin.execute("SELECT version_num FROM taskflow_schema_version").fetchall() == [(NEWEST_VERSION,)]

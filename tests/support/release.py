@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from taskflow.migrations import NEWEST_VERSION
 from tests.support.server import REPOSITORY
 
-NEXT_VERSION = "0002"
+NEXT_VERSION = f"{int(NEWEST_VERSION) + 1:04}"
 
 _MIGRATION = '''"""What the next release changes."""
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = {version!r}
+down_revision = {newest!r}
 
 
 def upgrade() -> None:
@@ -27,11 +28,11 @@ def upgrade() -> None:
 
 @contextmanager
 def make_next_release(*statements: str) -> Iterator[dict[str, str]]:
-    """Give the variables with which Python runs a TaskFlow whose second migration is these statements."""
+    """Give the variables with which Python runs a TaskFlow whose next migration is these statements."""
     with TemporaryDirectory() as folder:
         package = Path(folder) / "taskflow"
         shutil.copytree(REPOSITORY / "taskflow", package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(REPOSITORY / "openapi" / "openapi.yaml", package / "openapi.yaml")
         migration = package / "migrations" / "versions" / f"{NEXT_VERSION}_next.py"
-        migration.write_text(_MIGRATION.format(statements=statements))
+        migration.write_text(_MIGRATION.format(version=NEXT_VERSION, newest=NEWEST_VERSION, statements=statements))
         yield {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "HOME": os.environ.get("HOME", "/")}

@@ -1,0 +1,91 @@
+"""The list of a user's tasks: which of them, in which order, read whole or page by page."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from taskflow import statements
+from taskflow.cursors import Position
+from taskflow.database import Database, Value
+
+_LITERALLY = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+"""What would have a meaning of its own in a pattern of LIKE."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskList:
+    """The tasks of a user, each other field as the contract's parameter of its name says."""
+
+    database: Database
+    user_id: str
+    sort: str
+    is_completed: bool | None
+    q: str | None
+
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """What a cursor of this list belongs to."""
+        return self.user_id, self.sort, self.is_completed, self.q
+
+    async def read_page(self, after: Position | None, limit: int | None = None) -> tuple[bytes, Position | None]:
+        """Give the part after a position, as JSON without its brackets, and where it ends if more may follow.
+
+        It holds at most `limit` tasks, and fewer where their descriptions are long.
+        """
+        if limit is None and self.sort == "id" and self.is_completed is None and self.q is None:
+            return await self._read_plain_page(after)
+        filters = {"is_completed": self.is_completed, "q": self.q}
+        named = frozenset(name for name, value in filters.items() if value is not None)
+        statement = statements.compile_query(self.sort, filters=named, is_continued=after is not None)
+        key, task_id = after or (None, None)
+        values: dict[str, Value] = {
+            "user_id": self.user_id,
+            "is_completed": self.is_completed,
+            "q": f"%{(self.q or '').translate(_LITERALLY)}%",
+            "limit": limit or statements.PAGE_ROWS,
+            "after_key": key,
+            "after_id": task_id,
+        }
+        ((page, last_key, last_id, has_more),) = await self.database.fetch_all(statement, values)
+        if page is None or last_key is None or last_id is None:
+            return b"", None
+        return page, (last_key.decode(), int(last_id)) if has_more == b"t" else None
+
+    async def _read_plain_page(self, after: Position | None) -> tuple[bytes, Position | None]:
+        values: dict[str, Value] = {"user_id": self.user_id, "after": after[1] if after else 0}
+        ((count, last, page),) = await self.database.fetch_all(statements.LIST_TASKS, values)
+        if page is None or last is None:
+            return b"", None
+        # PostgreSQL counts bytes as it stores them, at most four a character; here they are UTF-8, one at least.
+        is_full = count == b"%d" % statements.PAGE_ROWS or len(page) >= statements.PAGE_BYTES // 4
+        return page, (last.decode(), int(last)) if is_full else None
+
+    async def write(self, page: bytes, last: Position | None) -> AsyncGenerator[bytes]:
+        """Give the whole list as JSON in parts, of which the first page has been read."""
+        # Between two pages no connection is held: a client that reads slowly costs one page of memory and nothing else.
+        # Nor are pages joined with what stands between them, which would copy each once more.
+        yield b"["
+        yield page
+        while last is not None:
+            page, last = await self.read_page(last)
+            if page:
+                yield b","
+                yield page
+        yield b"]"
+
+    def write_link(self, limit: int, cursor: str) -> bytes:
+        """Give the path of the next page (RFC 8288), with every parameter of this one."""
+        parameters = {
+            "is_completed": None if self.is_completed is None else str(self.is_completed).lower(),
+            "q": self.q,
+            "sort": self.sort,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        query = urlencode({name: value for name, value in parameters.items() if value is not None}, quote_via=quote)
+        return b'<%b?%b>; rel="next"' % (write_path(self.user_id), query.encode())
+
+
+def write_path(user_id: str) -> bytes:
+    """Give the path of a user's tasks."""
+    return b"/api/%b/tasks" % quote(user_id, safe="").encode()
