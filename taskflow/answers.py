@@ -39,16 +39,18 @@ class StreamedAnswer:
     has gone: raises ClientDisconnect. Raises ListTooLong for HTTP/1.0.
     """
 
-    def __init__(self, parts: AsyncGenerator[bytes]) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes], **headers: bytes) -> None:
         self._parts = parts
+        self._named = headers
+        self._headers = [_JSON, *((name.encode(), value) for name, value in headers.items())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._parts) as parts:
             if scope["http_version"] == "1.0":
                 # It knows no parts, and takes the end of the connection for the end of the list, wherever that is.
-                await Answer(await _join(parts))(scope, receive, send)
+                await Answer(await _join(parts), status=200, **self._named)(scope, receive, send)
                 return
-            await send({"type": "http.response.start", "status": 200, "headers": [_JSON]})
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             if scope["method"] != "HEAD":
                 await _send_parts(parts, receive, send)
             await send({"type": "http.response.body", "body": b""})

@@ -12,8 +12,11 @@ from taskflow.errors import PreflightRefused, render_problem
 MAX_AGE_SECONDS = 600
 """How long a browser remembers a preflight's answer; more than two hours is more than any browser does."""
 
-EXPOSED = ["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
+EXPOSED = ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
 """What a page may read of an answer's headers."""
+
+ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match"]
+"""What a page may send, beside what needs nobody's leave."""
 
 _OTHERS = [(b"vary", b"Origin")]
 """What an answer to a page of another origin, or to no page, says: that its headers depend on the origin."""
@@ -36,7 +39,7 @@ class Cors(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_methods=methods,
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=ALLOWED,
             # Some frontends send their cookies along with every call; they are ignored here.
             allow_credentials=True,
             expose_headers=EXPOSED,

@@ -9,6 +9,7 @@
     ├── PathNotFound, TaskNotFound                           404
     ├── MethodNotAllowed                                     405
     ├── RequestTimeout                                       408
+    ├── PreconditionFailed                                   412
     ├── BodyTooLarge                                         413
     ├── UrlTooLong                                           414
     ├── MediaTypeUnsupported, EncodingUnsupported            415
@@ -43,6 +44,7 @@ _TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    412: "Precondition Failed",
     413: "Content Too Large",
     414: "URI Too Long",
     415: "Unsupported Media Type",
@@ -179,6 +181,11 @@ class RequestTimeout(Problem):
     def __init__(self, limit: float) -> None:
         super().__init__(limit)
         self.detail = f"The request was not complete after {limit:g} seconds."
+
+
+class PreconditionFailed(Problem):
+    status = 412
+    detail = "The task is no longer as the If-Match header says; read it again."
 
 
 class BodyTooLarge(Problem):

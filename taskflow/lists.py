@@ -2,17 +2,30 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from taskflow import statements
 from taskflow.cursors import Position
 from taskflow.database import Database, Value
+from taskflow.etags import write_tag
 
 _LITERALLY = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 """What would have a meaning of its own in a pattern of LIKE."""
 
 
-@dataclass(frozen=True, slots=True)
+class Page(NamedTuple):
+    """A part of a list: JSON without its brackets, and where it ends if more may follow.
+
+    `version` is that of the whole list, when the part was read.
+    """
+
+    version: bytes | None
+    tasks: bytes
+    end: Position | None
+
+
+@dataclass(slots=True)
 class TaskList:
     """The tasks of a user, each other field as the contract's parameter of its name says."""
 
@@ -27,8 +40,8 @@ class TaskList:
         """What a cursor of this list belongs to."""
         return self.user_id, self.sort, self.is_completed, self.q
 
-    async def read_page(self, after: Position | None, limit: int | None = None) -> tuple[bytes, Position | None]:
-        """Give the part after a position, as JSON without its brackets, and where it ends if more may follow.
+    async def read_page(self, after: Position | None, limit: int | None = None) -> Page:
+        """Give the part after a position.
 
         It holds at most `limit` tasks, and fewer where their descriptions are long.
         """
@@ -46,31 +59,36 @@ class TaskList:
             "after_key": key,
             "after_id": task_id,
         }
-        ((page, last_key, last_id, has_more),) = await self.database.fetch_all(statement, values)
-        if page is None or last_key is None or last_id is None:
-            return b"", None
-        return page, (last_key.decode(), int(last_id)) if has_more == b"t" else None
+        ((version, tasks, last_key, last_id, has_more),) = await self.database.fetch_all(statement, values)
+        if tasks is None or last_key is None or last_id is None:
+            return Page(version, b"", None)
+        return Page(version, tasks, (last_key.decode(), int(last_id)) if has_more == b"t" else None)
 
-    async def _read_plain_page(self, after: Position | None) -> tuple[bytes, Position | None]:
+    async def _read_plain_page(self, after: Position | None) -> Page:
         values: dict[str, Value] = {"user_id": self.user_id, "after": after[1] if after else 0}
-        ((count, last, page),) = await self.database.fetch_all(statements.LIST_TASKS, values)
-        if page is None or last is None:
-            return b"", None
+        ((version, count, last, tasks),) = await self.database.fetch_all(statements.LIST_TASKS, values)
+        if tasks is None or last is None:
+            return Page(version, b"", None)
         # PostgreSQL counts bytes as it stores them, at most four a character; here they are UTF-8, one at least.
-        is_full = count == b"%d" % statements.PAGE_ROWS or len(page) >= statements.PAGE_BYTES // 4
-        return page, (last.decode(), int(last)) if is_full else None
+        is_full = count == b"%d" % statements.PAGE_ROWS or len(tasks) >= statements.PAGE_BYTES // 4
+        return Page(version, tasks, (last.decode(), int(last)) if is_full else None)
 
-    async def write(self, page: bytes, last: Position | None) -> AsyncGenerator[bytes]:
-        """Give the whole list as JSON in parts, of which the first page has been read."""
+    async def read_tag(self) -> bytes:
+        """Give the list's entity tag, without reading the list."""
+        ((version,),) = await self.database.fetch_all(statements.SELECT_LIST_VERSION, {"user_id": self.user_id})
+        return write_tag(version)
+
+    async def write(self, page: Page) -> AsyncGenerator[bytes]:
+        """Give the whole list as JSON in parts, from its first page on."""
         # Between two pages no connection is held: a client that reads slowly costs one page of memory and nothing else.
         # Nor are pages joined with what stands between them, which would copy each once more.
         yield b"["
-        yield page
-        while last is not None:
-            page, last = await self.read_page(last)
-            if page:
+        yield page.tasks
+        while page.end is not None:
+            page = await self.read_page(page.end)
+            if page.tasks:
                 yield b","
-                yield page
+                yield page.tasks
         yield b"]"
 
     def write_link(self, limit: int, cursor: str) -> bytes:

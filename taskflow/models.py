@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, String, Text, false, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, SmallInteger, String, Text, false, func
 from sqlmodel import Field, SQLModel
 
 
@@ -23,6 +23,21 @@ class Task(SQLModel, table=True):
     is_completed: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
     updated_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+class ListVersion(SQLModel, table=True):
+    """A part of the version of a user's list, which is the sum of them all.
+
+    Each change of a task raises one part, chosen by the task's id: with a single one, all changes of a user would wait
+    for each other. No two states of a list have the same sum, since a part only grows.
+    """
+
+    __tablename__ = "taskflow_list_versions"
+    __table_args__ = {"postgresql_with": {"fillfactor": "50"}}
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    slot: int = Field(sa_column=Column(SmallInteger, primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class ServerKey(SQLModel, table=True):

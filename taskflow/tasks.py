@@ -5,8 +5,9 @@ from typing import Any
 from taskflow import statements
 from taskflow.answers import Answer, StreamedAnswer
 from taskflow.cursors import Cursors
-from taskflow.database import Database
-from taskflow.errors import NotYourTask, Problem, TaskNotFound
+from taskflow.database import Database, Value
+from taskflow.errors import NotYourTask, PreconditionFailed, Problem, TaskNotFound
+from taskflow.etags import find_known, list_strong_versions, write_tag
 from taskflow.lists import TaskList, write_path
 
 
@@ -20,48 +21,77 @@ async def list_tasks(  # noqa: PLR0913  as many as the contract has
     q: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    if_none_match: str | None = None,
 ) -> Answer | StreamedAnswer:
     tasks = TaskList(database, user_id, sort, is_completed, q)
     after = None if cursor is None else await cursors.open(cursor, tasks.scope)
-    page, last = await tasks.read_page(after, limit)
-    if last is None:
-        return Answer(b"[%b]" % page)
+    if if_none_match is not None:
+        known = find_known(if_none_match, await tasks.read_tag())
+        if known is not None:
+            return Answer(None, status=304, etag=known)
+    page = await tasks.read_page(after, limit)
+    if page.end is None:
+        return Answer(b"[%b]" % page.tasks, etag=write_tag(page.version))
     if limit is None:
-        return StreamedAnswer(tasks.write(page, last))
-    return Answer(b"[%b]" % page, link=tasks.write_link(limit, await cursors.seal(last, tasks.scope)))
+        # What is read page by page may hold changes that were made meanwhile: its bytes are not promised.
+        return StreamedAnswer(tasks.write(page), etag=write_tag(page.version, is_weak=True))
+    link = tasks.write_link(limit, await cursors.seal(page.end, tasks.scope))
+    return Answer(b"[%b]" % page.tasks, etag=write_tag(page.version), link=link)
 
 
 async def create_task(database: Database, user_id: str, body: dict[str, Any]) -> Answer:
     task = {"user_id": user_id, "title": body["title"], "description": body.get("description")}
-    ((task_id, created),) = await database.fetch_all(statements.INSERT_TASK, task)
-    return Answer(created, status=201, location=b"%b/%b" % (write_path(user_id), task_id or b""))
+    ((task_id, version, created),) = await database.fetch_all(statements.INSERT_TASK, task)
+    location = b"%b/%b" % (write_path(user_id), task_id or b"")
+    return Answer(created, status=201, etag=write_tag(version), location=location)
 
 
-async def get_task(database: Database, user_id: str, task_id: int) -> Answer:
+async def get_task(database: Database, user_id: str, task_id: int, *, if_none_match: str | None = None) -> Answer:
     row = await database.fetch_one(statements.SELECT_TASK, {"user_id": user_id, "task_id": task_id})
     if row is None:
         raise await _explain_absence(database, user_id, task_id)
-    return Answer(row[0])
+    version, task = row
+    tag = write_tag(version)
+    if if_none_match is not None:
+        known = find_known(if_none_match, tag)
+        if known is not None:
+            return Answer(None, status=304, etag=known)
+    return Answer(task, etag=tag)
 
 
-async def update_task(database: Database, user_id: str, task_id: int, body: dict[str, Any]) -> Answer:
-    if not body:
-        return await get_task(database, user_id, task_id)
-    statement = statements.UPDATE_TASK[frozenset(body)]
-    row = await database.fetch_one(statement, {"user_id": user_id, "task_id": task_id, **body})
+async def update_task(
+    database: Database, user_id: str, task_id: int, body: dict[str, Any], *, if_match: str | None = None
+) -> Answer:
+    condition = _read_condition(if_match)
+    values: dict[str, Value] = {"user_id": user_id, "task_id": task_id, "versions": condition, **body}
+    statement = statements.UPDATE_TASK[frozenset(body), condition is not None]
+    row = await database.fetch_one(statement, values)
     if row is None:
-        raise await _explain_absence(database, user_id, task_id)
-    return Answer(row[0])
+        raise await _explain_absence(database, user_id, task_id, is_conditional=condition is not None)
+    version, task = row
+    return Answer(task, etag=write_tag(version))
 
 
-async def delete_task(database: Database, user_id: str, task_id: int) -> Answer:
-    row = await database.fetch_one(statements.DELETE_TASK, {"user_id": user_id, "task_id": task_id})
+async def delete_task(database: Database, user_id: str, task_id: int, *, if_match: str | None = None) -> Answer:
+    condition = _read_condition(if_match)
+    values: dict[str, Value] = {"user_id": user_id, "task_id": task_id, "versions": condition}
+    row = await database.fetch_one(statements.DELETE_TASK[condition is not None], values)
     if row is None:
-        raise await _explain_absence(database, user_id, task_id)
+        raise await _explain_absence(database, user_id, task_id, is_conditional=condition is not None)
     return Answer(None, status=204)
 
 
-async def _explain_absence(database: Database, user_id: str, task_id: int) -> Problem:
-    """Tell a task of somebody else from no task, once a statement has found none of this user's."""
+def _read_condition(if_match: str | None) -> list[str] | None:
+    """Give the versions of which a task must have one; None if any will do."""
+    return None if if_match is None else list_strong_versions(if_match)
+
+
+async def _explain_absence(database: Database, user_id: str, task_id: int, *, is_conditional: bool = False) -> Problem:
+    """Tell why a statement has found no task of this user's: there is none, it is another's, or has another version."""
     row = await database.fetch_one(statements.FIND_OWNER, {"task_id": task_id})
-    return TaskNotFound() if row is None or row[0] == user_id.encode() else NotYourTask()
+    if row is None:
+        return TaskNotFound()
+    if row[0] != user_id.encode():
+        return NotYourTask()
+    # Without a condition it has been deleted and looked for at once.
+    return PreconditionFailed() if is_conditional else TaskNotFound()

@@ -43,7 +43,7 @@ def expect_readable(response: httpx.Response, origin: str = ORIGIN) -> None:
     """A page of the origin may read the answer, the headers that matter to it included, and no cache mixes it up."""
     headers = read_cors(response)
     exposed = headers.pop("access-control-expose-headers").split(", ")
-    assert sorted(exposed) == ["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
+    assert sorted(exposed) == ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
     assert headers == {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
     assert "Origin" in response.headers["Vary"].split(", ")
 
@@ -130,7 +130,10 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-@pytest.mark.parametrize("headers", ["", "authorization", "authorization,content-type", "Content-Type, Authorization"])
+@pytest.mark.parametrize(
+    "headers",
+    ["", "authorization", "authorization,content-type", "Content-Type, Authorization", "if-match,if-none-match"],
+)
 def test_every_operation_may_be_called_with_a_token_and_json(
     path: str, method: str, headers: str, browser: httpx.Client
 ) -> None:
@@ -139,7 +142,9 @@ def test_every_operation_may_be_called_with_a_token_and_json(
     answered = read_cors(response)
     assert response.status_code == 200
     assert method in answered.pop("access-control-allow-methods").split(", ")
-    assert {"Authorization", "Content-Type"} <= set(answered.pop("access-control-allow-headers").split(", "))
+    assert {"Authorization", "Content-Type", "If-Match", "If-None-Match"} <= set(
+        answered.pop("access-control-allow-headers").split(", ")
+    )
     assert answered == {
         "access-control-allow-origin": ORIGIN,
         "access-control-allow-credentials": "true",

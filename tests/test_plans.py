@@ -23,13 +23,16 @@ VALUES = {
     "limit": 10,
     "after_id": 7,
     "name": "cursors",
+    "versions": ["2026-01-05T10:30:00.000000Z"],
 }
 AFTER_KEYS = {"title": "Buy groceries", "created_at": "2026-01-05T10:30:00Z", "updated_at": "2026-01-05T10:30:00Z"}
 
 STATEMENTS = [
     *(value for value in vars(statements).values() if isinstance(value, Statement)),
-    *statements.UPDATE_TASK.values(),
+    *(statement for key, statement in statements.UPDATE_TASK.items() if key != (frozenset(), False)),
+    *statements.DELETE_TASK.values(),
 ]
+VERSIONS = "taskflow_list_versions_pkey"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,11 @@ def database(make_database: MakeDatabase) -> Iterator[psycopg.Connection]:
             "INSERT INTO tasks (user_id, title) SELECT 'user_' || n % 500, n FROM generate_series(1, 50000) AS n"
         )
         connection.execute("INSERT INTO tasks (user_id, title) SELECT 'large', n FROM generate_series(1, 5000) AS n")
-        connection.execute("VACUUM ANALYZE tasks")
+        connection.execute(
+            "INSERT INTO taskflow_list_versions"
+            " SELECT 'user_' || n, slot, 0 FROM generate_series(1, 500) AS n, generate_series(0, 7) AS slot"
+        )
+        connection.execute("VACUUM ANALYZE")
         yield connection
 
 
@@ -73,9 +80,10 @@ def test_a_statement_reads_by_an_index_alone(statement: Statement, database: psy
     """As it is planned for any values. A list by the owner's index, which gives the order too; one task by its id."""
     database.execute("SET plan_cache_mode = force_generic_plan")
     expected = {
-        b"list_tasks": ["idx_tasks_user_id", "idx_tasks_user_id"],
+        b"list_tasks": [VERSIONS, "idx_tasks_user_id", "idx_tasks_user_id"],
+        b"list_version": [VERSIONS],
         b"create_task": [],
-        b"find_key": ["taskflow_keys_pkey"],
+        b"find_key": ["Seq Scan"],  # of a table with one row
     }
     assert find_scans(read_plan(database, statement)) == expected.get(statement.name, ["tasks_pkey"])
 
@@ -91,11 +99,11 @@ def test_a_list_query_reads_no_tasks_but_its_users(
     statement = statements.compile_query(direction + column, filters=frozenset(filters), is_continued=is_continued)
     database.execute("SET plan_cache_mode = force_custom_plan")
     nodes = read_plan(database, statement, user_id="large", after_key=AFTER_KEYS.get(column))
-    assert find_scans(nodes) == ["idx_tasks_user_id"]
+    assert find_scans(nodes) == [VERSIONS, "idx_tasks_user_id"]
     sorts = [node["Sort Key"][0] for node in nodes if "Sort" in node["Node Type"]]
     assert any(f"tasks.{column}" in key for key in sorts) == (column != "id")
 
 
 def test_every_statement_has_a_name_of_its_own() -> None:
     """Two texts under one name would run each other's."""
-    assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 13
+    assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 23

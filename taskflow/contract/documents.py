@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from taskflow.contract.loading import Document
+from taskflow.etags import find_known
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -67,8 +68,7 @@ class StaticPage:
             self._headers["Content-Security-Policy"] = policy
 
     async def answer(self, request: Request) -> Response:
-        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
-        if self._etag in known or "*" in known:
+        if find_known(request.headers.get("If-None-Match", ""), self._etag.encode()) is not None:
             return Response(status_code=304, headers=self._headers)
         return Response(self._body, headers=self._headers, media_type=self._media_type)
 

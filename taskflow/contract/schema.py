@@ -18,6 +18,9 @@ Check = Callable[[object, str, list[FieldError]], None]
 
 _ANNOTATIONS = frozenset({"title", "description", "example", "deprecated"})
 
+_CHARACTERS = re.compile(r"\^\[(?:[^\]\\]|\\.)*\][*+]\$")
+"""A pattern that says nothing but of which characters a text may be."""
+
 MAX_NAME = 64
 """How much of an unknown member's name is repeated to its sender, in characters."""
 
@@ -81,6 +84,10 @@ def _compile_string(schema: Schema, place: str, mismatch: str) -> Check:
     shortest = schema.get("minLength", 0)
     longest = schema.get("maxLength")
     search = _compile_pattern(schema["pattern"], place).search if "pattern" in schema else None
+    is_of_characters = _CHARACTERS.fullmatch(schema.get("pattern", "")) is not None
+    mismatched = (
+        "contains a character that is not allowed" if is_of_characters else "does not have the form it must have"
+    )
     too_short = "must not be empty" if shortest == 1 else f"must have at least {shortest} characters"
     too_long = f"must have at most {longest} characters"
     choices = schema.get("enum")
@@ -99,7 +106,7 @@ def _compile_string(schema: Schema, place: str, mismatch: str) -> Check:
         elif longest is not None and len(value) > longest:
             errors.append(FieldError(too_long, pointer))
         if search is not None and search(value) is None:
-            errors.append(FieldError("contains a character that is not allowed", pointer))
+            errors.append(FieldError(mismatched, pointer))
         if choices is not None and value not in choices:
             errors.append(FieldError(not_one, pointer))
 

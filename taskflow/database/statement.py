@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-Value = str | int | bool | None
+Value = str | int | bool | list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,12 @@ class Statement:
         return [_encode(values[name]) for name in self.parameters]
 
 
+def _quote(element: str) -> str:
+    """Write an element of an array (PostgreSQL, "Array Value Input")."""
+    escaped = element.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _encode(value: Value) -> bytes | None:
     if isinstance(value, str):
         # libpq would end the text there, in silence.
@@ -43,6 +49,8 @@ def _encode(value: Value) -> bytes | None:
         return value.encode()
     if value is None:
         return None
+    if isinstance(value, list):
+        return _encode(f"{{{','.join(map(_quote, value))}}}")
     if isinstance(value, bool):
         return b"true" if value else b"false"
     return b"%d" % value

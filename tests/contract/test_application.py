@@ -130,7 +130,7 @@ def use_version_3_1(document: Document) -> None:
         (add_query_parameter, "the contract and the handler of listTasks disagree about page"),
         (add_cookie, "nothing enforces the parameter page of listTasks, which is in cookie"),
         (add_style, "nothing enforces explode, style in the parameter page of listTasks"),
-        (add_wrong_default, "paths//api/{user_id}/tasks/get/parameters/6/schema: 0 is less than the minimum of 1"),
+        (add_wrong_default, "paths//api/{user_id}/tasks/get/parameters/7/schema: 0 is less than the minimum of 1"),
         (add_parameter_twice, "two parameters of listTasks have one name"),
         (demand_parameter, "the contract and the handler of listTasks disagree about limit"),
         (make_body_optional, "nothing enforces the body of createTask, which is not required"),

@@ -104,11 +104,14 @@ def test_an_error_is_a_shared_problem_document_with_examples(status: str, respon
 
 
 def test_every_operation_documents_the_answers_that_any_request_can_get() -> None:
-    """Token, owner, path and the two kinds of failure; with a body also size, media type and JSON."""
+    """Token, owner, path and the two kinds of failure; with a body also size, media type and JSON; and a condition."""
     always = {"401", "403", "404", "422", "500", "503"}
     with_body = {"400", "413", "415"}
+    condition = {"$ref": "#/components/parameters/If-Match"}
     assert {operation["operationId"]: {s for s in operation["responses"] if s >= "4"} for operation in OPERATIONS} == {
-        operation["operationId"]: always | (with_body if "requestBody" in operation else set())
+        operation["operationId"]: always
+        | (with_body if "requestBody" in operation else set())
+        | ({"412"} if condition in operation["parameters"] else set())
         for operation in OPERATIONS
     }
 

@@ -56,6 +56,7 @@ PROVOCATIONS = {
     "NotYourTask": Provocation("GET", f"{BOB.tasks}/1", BOB.token),
     "PathNotFound": Provocation("GET", "/api/alice/nothing"),
     "TaskNotFound": Provocation("GET", f"{ALICE.tasks}/2"),
+    "TaskChanged": Provocation("DELETE", f"{ALICE.tasks}/1", headers={"If-Match": '"another"'}),
     "BodyTooLarge": Provocation("POST", content=b" " * 1_048_577),
     "MediaTypeUnsupported": Provocation("POST", headers={"Content-Type": "text/plain"}, content=b"{}"),
     "PatchMediaTypeUnsupported": Provocation("PATCH", f"{ALICE.tasks}/1", headers={"Content-Type": "text/plain"}),

@@ -112,6 +112,6 @@ def test_every_status_of_the_contract_has_its_line() -> None:
 def test_the_headers_that_a_page_may_read_are_named() -> None:
     """And for how long a preflight is remembered."""
     section = read_section("CORS")
-    assert re.findall(r"`([A-Z][A-Za-z-]+-[A-Za-z-]+|Location)`", section.partition("may read")[2]) == EXPOSED
+    assert re.findall(r"`([A-Z][A-Za-z-]+-[A-Za-z-]+|ETag|Link|Location)`", section.partition("may read")[2]) == EXPOSED
     assert MAX_AGE_SECONDS == 10 * 60
     assert "ten\nminutes" in section

@@ -33,11 +33,11 @@ TASK = f"{TASKS}/{{task_id}}"
 # What a run must have come across, or it has proved little: no request of these kinds got through to where it is
 # decided. Errors of the database are not to be had from requests.
 ANSWERS = {
-    f"GET {TASKS}": {200, 401, 403, 422},
+    f"GET {TASKS}": {200, 304, 401, 403, 422},
     f"POST {TASKS}": {201, 400, 401, 403, 415, 422},
-    f"GET {TASK}": {200, 401, 403, 404, 422},
-    f"PATCH {TASK}": {200, 400, 401, 403, 404, 415, 422},
-    f"DELETE {TASK}": {204, 401, 403, 404, 422},
+    f"GET {TASK}": {200, 304, 401, 403, 404, 422},
+    f"PATCH {TASK}": {200, 400, 401, 403, 404, 412, 415, 422},
+    f"DELETE {TASK}": {204, 401, 403, 404, 412, 422},
 }
 
 CHECKS = {

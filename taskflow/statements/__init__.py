@@ -1,0 +1,28 @@
+"""The SQL of the operations: SQLModel expressions, compiled once to the text that PostgreSQL takes.
+
+columns   a task as it leaves the database, and how an expression becomes a statement
+versions  the version of a user's list, and what raises it
+tasks     one task: create, get, update, delete
+lists     many tasks
+
+Every statement names the user, so that the table can be distributed by user_id. The exceptions are off the happy path:
+FIND_OWNER, which tells somebody else's task from none, and FIND_KEY, which each process asks once.
+"""
+
+from taskflow.statements.lists import FIND_KEY, LIST_TASKS, PAGE_BYTES, PAGE_ROWS, compile_query
+from taskflow.statements.tasks import DELETE_TASK, FIND_OWNER, INSERT_TASK, SELECT_TASK, UPDATE_TASK
+from taskflow.statements.versions import SELECT_LIST_VERSION
+
+__all__ = [
+    "DELETE_TASK",
+    "FIND_KEY",
+    "FIND_OWNER",
+    "INSERT_TASK",
+    "LIST_TASKS",
+    "PAGE_BYTES",
+    "PAGE_ROWS",
+    "SELECT_LIST_VERSION",
+    "SELECT_TASK",
+    "UPDATE_TASK",
+    "compile_query",
+]
