@@ -166,7 +166,7 @@ def test_a_migration_that_fails_for_a_reason_of_ours_is_traced_and_tried_again(
         finally:
             await database.close()
 
-    assert asyncio.run(list_tasks()) == [(b"0", None, None)]
+    assert asyncio.run(list_tasks()) == [(b"0", b"0", None, None)]
     assert len(attempts) == 2
     traced = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
     assert traced == ["a defect"]

@@ -72,17 +72,22 @@ def test_an_empty_database_is_all_that_a_server_needs(
 
 
 def test_every_set_of_members_can_be_patched(client: httpx.Client) -> None:
-    """Each has a statement of its own."""
+    """Each has a statement of its own, and another one with a condition."""
     sets = list(chain.from_iterable(combinations(PATCH, size) for size in range(len(PATCH) + 1)))
-    assert {frozenset(members) for members in sets if members} == UPDATE_TASK.keys()
+    assert {(frozenset(members), condition) for members in sets for condition in (False, True)} == UPDATE_TASK.keys()
     for members in sets * 2:  # whoever has prepared them
         task = create_task(client, ALICE)
         changes = {member: PATCH[member] for member in members}
         response = client.patch(f"{ALICE.tasks}/{task['id']}", json=changes)
         check_response(response)
         assert response.json() == {**task, **changes, "updated_at": ANY}
+        again = client.patch(
+            f"{ALICE.tasks}/{task['id']}", json=changes, headers={"If-Match": response.headers["ETag"]}
+        )
+        check_response(again)
+        assert again.json() == {**response.json(), "updated_at": ANY}
         assert (response.json() == task) is not bool(members)
-        assert client.get(f"{ALICE.tasks}/{task['id']}").json() == response.json()
+        assert client.get(f"{ALICE.tasks}/{task['id']}").json() == again.json()
 
 
 def test_a_list_of_many_pages_is_whole(client: httpx.Client, database: psycopg.Connection) -> None:
