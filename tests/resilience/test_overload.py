@@ -83,7 +83,7 @@ def test_one_request_too_many_is_told_so_at_once(server: Server, database_url: s
             "x-frame-options": "DENY",
             "referrer-policy": "no-referrer",
             "access-control-allow-credentials": "true",
-            "access-control-expose-headers": "Location, Retry-After, WWW-Authenticate, X-Request-Id",
+            "access-control-expose-headers": "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id",
             "access-control-allow-origin": ORIGIN,
             "vary": "Origin",
         }
