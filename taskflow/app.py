@@ -2,9 +2,10 @@
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Protocol
 
 from connexion import ConnexionMiddleware
 from connexion.exceptions import InvalidSpecification, ResolverError
@@ -36,8 +37,17 @@ from taskflow.cors import Cors
 from taskflow.cursors import Cursors
 from taskflow.database import Database
 from taskflow.headers import SecurityHeaders
+from taskflow.idempotency import KeyExpiry
 from taskflow.logs import RequestLog, note_user
 from taskflow.settings import Settings
+
+
+class _Part(Protocol):
+    """What is opened when the application begins, and closed when it ends."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -67,7 +77,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
     app = ConnexionMiddleware(
         pages,
         import_name="taskflow",
-        lifespan=partial(_run_with, database, verifier),
+        lifespan=partial(_run_with, [verifier, database, KeyExpiry(database, settings)]),
         middlewares=[
             partial(SecurityHeaders, is_production=settings.is_production),
             partial(ServerErrorMiddleware, handler=_answer_defect),
@@ -100,9 +110,9 @@ def _resolve_handler(parts: Mapping[str, object], operation_id: str) -> Callable
 
 
 @asynccontextmanager
-async def _run_with(database: Database, verifier: TokenVerifier, _app: ConnexionMiddleware) -> AsyncIterator[None]:
+async def _run_with(parts: Sequence[_Part], _app: ConnexionMiddleware) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        for part in (verifier, database):
+        for part in parts:
             stack.push_async_callback(part.close)
             await part.open()
         yield

@@ -15,7 +15,7 @@ MAX_AGE_SECONDS = 600
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
 """What a page may read of an answer's headers."""
 
-ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match"]
+ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"]
 """What a page may send, beside what needs nobody's leave."""
 
 _OTHERS = [(b"vary", b"Origin")]

@@ -13,7 +13,7 @@
     ├── BodyTooLarge                                         413
     ├── UrlTooLong                                           414
     ├── MediaTypeUnsupported, EncodingUnsupported            415
-    ├── Unprocessable ── CursorRefused                       422
+    ├── Unprocessable ── CursorRefused, KeyReused            422
     ├── HeadersTooLarge                                      431
     ├── ServerBusy, ServerStopping                           503
     ├── DatabaseUnavailable ── DatabaseTimeout               503
@@ -233,6 +233,11 @@ class Unprocessable(Problem):
 class CursorRefused(Unprocessable):
     def __init__(self) -> None:
         super().__init__([FieldError("does not belong to this list", "cursor")])
+
+
+class KeyReused(Unprocessable):
+    def __init__(self) -> None:
+        super().__init__([FieldError("has been used for another body", "Idempotency-Key")])
 
 
 class HeadersTooLarge(Problem):

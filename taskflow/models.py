@@ -40,6 +40,25 @@ class ListVersion(SQLModel, table=True):
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class IdempotencyKey(SQLModel, table=True):
+    """A key that a client has created a task with, and what it was answered: its retries are answered the same.
+
+    `digest` is that of the task it asked for; `version` and `answer` are the task as it was created.
+    """
+
+    __tablename__ = "taskflow_idempotency_keys"
+    # Those that are old enough to go are found by their age.
+    __table_args__ = (Index("idx_taskflow_idempotency_keys_created_at", "created_at"),)
+
+    user_id: str = Field(sa_column=Column(String(255), primary_key=True))
+    key: str = Field(sa_column=Column(String(255), primary_key=True))
+    digest: str = Field(sa_column=Column(String(64), nullable=False))
+    task_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    version: str = Field(sa_column=Column(Text, nullable=False))
+    answer: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
 class ServerKey(SQLModel, table=True):
     """A secret that all servers on the database share, made with the schema."""
 

@@ -8,6 +8,7 @@ from taskflow.cursors import Cursors
 from taskflow.database import Database, Value
 from taskflow.errors import NotYourTask, PreconditionFailed, Problem, TaskNotFound
 from taskflow.etags import find_known, list_strong_versions, write_tag
+from taskflow.idempotency import insert_once
 from taskflow.lists import TaskList, write_path
 
 
@@ -39,9 +40,14 @@ async def list_tasks(  # noqa: PLR0913  as many as the contract has
     return Answer(b"[%b]" % page.tasks, etag=write_tag(page.version), link=link)
 
 
-async def create_task(database: Database, user_id: str, body: dict[str, Any]) -> Answer:
+async def create_task(
+    database: Database, user_id: str, body: dict[str, Any], *, idempotency_key: str | None = None
+) -> Answer:
     task = {"user_id": user_id, "title": body["title"], "description": body.get("description")}
-    ((task_id, version, created),) = await database.fetch_all(statements.INSERT_TASK, task)
+    if idempotency_key is None:
+        ((task_id, version, created),) = await database.fetch_all(statements.INSERT_TASK, task)
+    else:
+        task_id, version, created = await insert_once(database, task, idempotency_key)
     location = b"%b/%b" % (write_path(user_id), task_id or b"")
     return Answer(created, status=201, etag=write_tag(version), location=location)
 

@@ -84,7 +84,7 @@ def database(server: Server, database_url: str) -> Iterator[psycopg.Connection]:
     """A connection of the test's own to the server's database, whose table is empty when the test begins."""
     assert server.url
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE tasks RESTART IDENTITY")
+        connection.execute("TRUNCATE tasks, taskflow_idempotency_keys RESTART IDENTITY")
         yield connection
 
 

@@ -23,6 +23,9 @@ VALUES = {
     "limit": 10,
     "after_id": 7,
     "name": "cursors",
+    "key": "8e03978e",
+    "digest": "",
+    "seconds": 86_400,
     "versions": ["2026-01-05T10:30:00.000000Z"],
 }
 AFTER_KEYS = {"title": "Buy groceries", "created_at": "2026-01-05T10:30:00Z", "updated_at": "2026-01-05T10:30:00Z"}
@@ -48,6 +51,11 @@ def database(make_database: MakeDatabase) -> Iterator[psycopg.Connection]:
         connection.execute(
             "INSERT INTO taskflow_list_versions"
             " SELECT 'user_' || n, slot, 0 FROM generate_series(1, 500) AS n, generate_series(0, 7) AS slot"
+        )
+        connection.execute(
+            "INSERT INTO taskflow_idempotency_keys"
+            " SELECT 'user_' || n % 500, n, '', n, '', '', now() - '1 s'::interval * n"
+            " FROM generate_series(1, 50000) AS n"
         )
         connection.execute("VACUUM ANALYZE")
         yield connection
@@ -83,6 +91,8 @@ def test_a_statement_reads_by_an_index_alone(statement: Statement, database: psy
         b"list_tasks": [VERSIONS, "idx_tasks_user_id", "idx_tasks_user_id"],
         b"list_version": [VERSIONS],
         b"create_task": [],
+        b"create_task once": ["taskflow_idempotency_keys_pkey"],
+        b"delete_aged_keys": ["taskflow_idempotency_keys_pkey", "idx_taskflow_idempotency_keys_created_at"],
         b"find_key": ["Seq Scan"],  # of a table with one row
     }
     assert find_scans(read_plan(database, statement)) == expected.get(statement.name, ["tasks_pkey"])
@@ -106,4 +116,4 @@ def test_a_list_query_reads_no_tasks_but_its_users(
 
 def test_every_statement_has_a_name_of_its_own() -> None:
     """Two texts under one name would run each other's."""
-    assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 23
+    assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 25

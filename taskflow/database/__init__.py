@@ -11,6 +11,7 @@ statement   a statement, as text and the names of its values
 
 from taskflow.database.client import Database
 from taskflow.database.connection import Row
+from taskflow.database.failures import DatabaseDefect, RowExists
 from taskflow.database.statement import Statement, Value
 
-__all__ = ["Database", "Row", "Statement", "Value"]
+__all__ = ["Database", "DatabaseDefect", "Row", "RowExists", "Statement", "Value"]

@@ -26,7 +26,8 @@ class Database:
     """Runs statements.
 
     Every call takes one statement, which is its own transaction, and at most the deadline (DATABASE_TIMEOUT, seconds),
-    the wait for a connection included. Raises DatabaseUnavailable, DatabaseTimeout or, for a defect, DatabaseDefect.
+    the wait for a connection included. Raises DatabaseUnavailable, DatabaseTimeout, RowExists or, for a defect,
+    DatabaseDefect.
     """
 
     def __init__(self, settings: Settings) -> None:

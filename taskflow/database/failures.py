@@ -25,6 +25,10 @@ class DatabaseDefect(Exception):
     """
 
 
+class RowExists(DatabaseDefect):
+    """The row that a statement was to write is there already; nothing was written. A defect where nobody expects it."""
+
+
 def explain_failure(error: psycopg.Error) -> Problem | DatabaseDefect:
     """Give what is to be raised instead of the driver's error; what is 503 is logged here."""
     state = error.sqlstate or ""
@@ -37,6 +41,8 @@ def explain_failure(error: psycopg.Error) -> Problem | DatabaseDefect:
         or state in _UNAVAILABLE_STATES
     ):
         problem = DatabaseUnavailable()
+    elif isinstance(error, psycopg.errors.UniqueViolation):
+        return RowExists(name_error(error))
     else:
         return DatabaseDefect(name_error(error))
     logger.warning("answering 503: %s", name_error(error))

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_queue_size: int = Field(default=1000, ge=1, le=100_000)
     database_timeout: float = Field(default=5.0, ge=0.1, le=60)
+    # Not less than a day: the contract promises it.
+    idempotency_key_lifetime: int = Field(default=86_400, ge=86_400, le=31_536_000)
 
     better_auth_url: str | None = None
     jwks_url: str | None = None

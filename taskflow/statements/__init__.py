@@ -4,20 +4,25 @@ columns   a task as it leaves the database, and how an expression becomes a stat
 versions  the version of a user's list, and what raises it
 tasks     one task: create, get, update, delete
 lists     many tasks
+keys      keys that clients create tasks with, and the one that cursors are sealed with
 
 Every statement names the user, so that the table can be distributed by user_id. The exceptions are off the happy path:
-FIND_OWNER, which tells somebody else's task from none, and FIND_KEY, which each process asks once.
+FIND_OWNER, which tells somebody else's task from none; FIND_KEY, which each process asks once; and DELETE_AGED_KEYS.
 """
 
-from taskflow.statements.lists import FIND_KEY, LIST_TASKS, PAGE_BYTES, PAGE_ROWS, compile_query
+from taskflow.statements.keys import AGED_ROWS, DELETE_AGED_KEYS, FIND_KEY, INSERT_TASK_ONCE
+from taskflow.statements.lists import LIST_TASKS, PAGE_BYTES, PAGE_ROWS, compile_query
 from taskflow.statements.tasks import DELETE_TASK, FIND_OWNER, INSERT_TASK, SELECT_TASK, UPDATE_TASK
 from taskflow.statements.versions import SELECT_LIST_VERSION
 
 __all__ = [
+    "AGED_ROWS",
+    "DELETE_AGED_KEYS",
     "DELETE_TASK",
     "FIND_KEY",
     "FIND_OWNER",
     "INSERT_TASK",
+    "INSERT_TASK_ONCE",
     "LIST_TASKS",
     "PAGE_BYTES",
     "PAGE_ROWS",

@@ -25,7 +25,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlmodel import col
 
 from taskflow.database import Statement
-from taskflow.models import ServerKey, Task
+from taskflow.models import Task
 from taskflow.statements.columns import COLUMNS, IS_OWNERS, TASK, compile_statement, write_columns, write_json
 from taskflow.statements.versions import LIST_VERSION
 
@@ -138,5 +138,3 @@ def _list_sort_keys(columns: _Columns, column: str) -> list[ColumnElement[Any]]:
 
 
 LIST_TASKS = _compile_page()
-
-FIND_KEY = compile_statement("find_key", select(col(ServerKey.value)).where(col(ServerKey.name) == bindparam("name")))

@@ -31,6 +31,7 @@ USER = User("user_abc123")
 """The user of the contract's examples."""
 
 JSON = {"Content-Type": "application/json"}
+ONCE = {"Idempotency-Key": "first"}
 LONG_NAME = User("x" * 256)
 
 
@@ -69,6 +70,7 @@ PROVOCATIONS = {
     "TitleEmpty": Provocation("POST", content=b'{"title": ""}'),
     "TitleMissing": Provocation("POST", content=b"{}"),
     "SeveralErrors": Provocation("POST", content=orjson.dumps({"title": "x" * 201, "id": 1})),
+    "KeyReused": Provocation("POST", headers={**JSON, **ONCE}, content=b'{"title": "Another"}'),
     "IsCompletedNull": Provocation("PATCH", f"{ALICE.tasks}/1", content=b'{"is_completed": null}'),
 }
 
@@ -99,7 +101,7 @@ def test_every_error_example_is_provoked() -> None:
 @pytest.mark.parametrize("name", PROVOCATIONS)
 def test_the_server_sends_the_example_of_an_error(alice: httpx.Client, anybody: httpx.Client, name: str) -> None:
     """Word for word."""
-    assert alice.post(ALICE.tasks, json={"title": "Alice's own"}).json()["id"] == 1
+    assert alice.post(ALICE.tasks, json={"title": "Alice's own"}, headers=ONCE).json()["id"] == 1
     provocation = PROVOCATIONS[name]
     headers = {**provocation.headers, **(authorize(provocation.token) if provocation.token else {})}
     response = anybody.request(provocation.method, provocation.path, headers=headers, content=provocation.content)

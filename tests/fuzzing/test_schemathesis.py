@@ -111,7 +111,7 @@ def run(target: tuple[str, list[Identity]], database_url: str, tmp_path_factory:
     """One run with each kind of token for all tests of this file."""
     url, identities = target
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE tasks RESTART IDENTITY")
+        connection.execute("TRUNCATE tasks, taskflow_idempotency_keys RESTART IDENTITY")
     folder = tmp_path_factory.mktemp("fuzzing")
     for name in ("schemathesis.toml", "hooks.py"):
         shutil.copy(Path(__file__).with_name(name), folder)

@@ -7,11 +7,11 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.cast import ALICE, BOB, SECRET
+from tests.support.cast import ALICE, BOB
+from tests.support.logs import open_scene
 from tests.support.operations import OPERATIONS, Operation
 from tests.support.problems import expect_problem
 from tests.support.refusals import check_parameter_refusal
-from tests.support.server import make_environment, run_server
 from tests.support.tasks import create_task
 
 SORTS = ["id", "-id", "created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
@@ -217,14 +217,8 @@ def test_a_cursor_is_good_at_every_server_on_the_database(
 ) -> None:
     """After a restart too: the key is in the database."""
     link = alice.get(ALICE.tasks, params={"limit": 5}).links["next"]["url"]
-    environment = make_environment(
-        ENVIRONMENT="production",
-        DATABASE_URL=database_url,
-        BETTER_AUTH_SECRET=SECRET,
-        CORS_ORIGINS="https://app.example.com",
-    )
-    with run_server(environment) as other:
-        assert httpx.get(other.url + link, headers=ALICE.headers).json() == tasks[5:10]
+    with open_scene(database_url) as other:
+        assert other.client.get(link, headers=ALICE.headers).json() == tasks[5:10]
 
 
 def test_a_cursor_that_was_altered_is_refused(alice: httpx.Client, cursor: str) -> None:

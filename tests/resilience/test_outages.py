@@ -42,7 +42,10 @@ def cluster(shared_cluster: Cluster) -> Cluster:
     shared_cluster.stop()
     shared_cluster.start(FEW_CONNECTIONS)
     with psycopg.connect(shared_cluster.url) as admin:
-        admin.execute("DROP TABLE IF EXISTS tasks, taskflow_keys, taskflow_list_versions, taskflow_schema_version")
+        admin.execute(
+            "DROP TABLE IF EXISTS tasks, taskflow_idempotency_keys, taskflow_keys, taskflow_list_versions, "
+            "taskflow_schema_version"
+        )
     return shared_cluster
 
 

@@ -37,6 +37,7 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "jwks_max_age": 300.0,
         "jwks_queue_size": 100,
         "max_jwks_bytes": 65_536,
+        "idempotency_key_lifetime": 86_400,
         "better_auth_secret": None,
         "jwt_issuer": (),
         "jwt_audience": (),
