@@ -15,7 +15,16 @@ MAX_AGE_SECONDS = 600
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"]
 """What a page may read of an answer's headers."""
 
-ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"]
+ALLOWED = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-Id",
+    "traceparent",
+    "tracestate",
+]
 """What a page may send, beside what needs nobody's leave."""
 
 _OTHERS = [(b"vary", b"Origin")]

@@ -5,12 +5,13 @@ A line never holds a header, a query string or a body. What a client chose (the 
 
 import json
 import logging
+import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -25,6 +26,12 @@ MAX_TEXT = 512
 _QUIET = ("connexion", "psycopg", "alembic", "sqlalchemy", "asyncio", "httpx", "httpcore")
 """Libraries whose messages below an error can quote users or name hosts; what matters of them we log ourselves."""
 
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+"""What of a client's ids goes into a log and back to the client as it is."""
+
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+"""W3C Trace Context, section 3.2; versions that are yet to come may say more."""
+
 requests = logging.getLogger("taskflow.requests")
 
 
@@ -32,7 +39,9 @@ requests = logging.getLogger("taskflow.requests")
 class RequestRecord:
     """What is known of the request under way."""
 
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    id: str
+    trace: str | None = None
+    """The id of the trace that it is a part of (W3C Trace Context), if its sender named one."""
     user: str | None = None
     reason: str | None = None
 
@@ -55,7 +64,10 @@ def note_reason(reason: str) -> None:
 
 
 class RequestLog:
-    """Middleware: gives every request its id, answers with it in X-Request-Id, and logs one line at the end."""
+    """Middleware: gives every request its id, answers with it in X-Request-Id, and logs one line at the end.
+
+    The id is the client's own, if it sends one that can be copied into a log as it is.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -65,7 +77,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = RequestRecord()
+        record = make_record(scope["headers"])
         token = _current.set(record)
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
@@ -89,6 +101,17 @@ class RequestLog:
                 for handler in self._handlers:
                     handler.write_request(facts)
             _current.reset(token)
+
+
+def make_record(headers: Iterable[tuple[bytes, bytes]]) -> RequestRecord:
+    """Give what a request's headers say of it, and an id if they hold none that is fit for a log."""
+    request_id = trace = None
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value.decode()
+        elif name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
+            trace = found[1].decode()
+    return RequestRecord(request_id or secrets.token_hex(16), trace)
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
@@ -154,6 +177,8 @@ def _add_request(fields: dict[str, Any]) -> None:
     current = _current.get()
     if current is not None:
         fields["request_id"] = current.id
+        if current.trace is not None:
+            fields["trace_id"] = current.trace
         if current.user is not None:
             fields["user"] = current.user[:MAX_TEXT]
 

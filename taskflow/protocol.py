@@ -258,10 +258,8 @@ class Protocol(StrictProtocol):
         self._end_after_answers()
 
     def _answer(self, problem: Problem, *, is_last: bool) -> None:
-        origin = next((value for name, value in self.headers or () if name == b"origin"), b"")
-        self.transport.write(
-            self._reception.write_answer(problem, origin, self.server_state.default_headers, is_last=is_last)
-        )
+        headers, defaults = self.headers or [], self.server_state.default_headers
+        self.transport.write(self._reception.write_answer(problem, headers, defaults, is_last=is_last))
 
     def _ignore(self, data: bytes) -> None:
         self._ignored_bytes += len(data)

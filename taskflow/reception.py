@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from taskflow.cors import list_cors_headers
 from taskflow.errors import Problem, render_problem
 from taskflow.headers import Headers, choose_headers
+from taskflow.logs import make_record
 from taskflow.settings import Settings
 
 REPORT_SECONDS = 1.0
@@ -49,20 +50,21 @@ class Reception:
             asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report)
         self._turned_away += 1
 
-    def write_answer(self, problem: Problem, origin: bytes, default_headers: Headers, *, is_last: bool) -> bytes:
-        """Write a whole answer; `is_last` says in it that the connection will be closed.
+    def write_answer(self, problem: Problem, headers: Headers, default_headers: Headers, *, is_last: bool) -> bytes:
+        """Write a whole answer to a request with these headers; `is_last` says that the connection will be closed.
 
         Its text is made once: to turn a request away must cost a fraction of what it costs to answer it.
         """
-        origin = origin if origin in self._cors else b""
+        origin = next((value for name, value in headers if name == b"origin" and value in self._cors), b"")
         key = (problem.detail, origin, is_last)
         if key not in self._written:
             response = render_problem(problem)
-            headers = [*response.raw_headers, *self._headers, *self._cors.get(origin, [])]
+            written = [*response.raw_headers, *self._headers, *self._cors.get(origin, [])]
             if is_last:
-                headers.append((b"connection", b"close"))
-            self._written[key] = b"%b\r\n%b" % (_write_headers(headers), bytes(response.body))
-        return STATUS_LINE[problem.status] + _write_headers(default_headers) + self._written[key]
+                written.append((b"connection", b"close"))
+            self._written[key] = b"%b\r\n%b" % (_write_headers(written), bytes(response.body))
+        request_id = (b"x-request-id", make_record(headers).id.encode())
+        return STATUS_LINE[problem.status] + _write_headers([*default_headers, request_id]) + self._written[key]
 
     def _report(self) -> None:
         logger.warning("turned %d away: MAX_REQUESTS or MAX_CONNECTIONS is reached", self._turned_away)

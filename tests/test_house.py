@@ -30,7 +30,7 @@ IMPORTS = {
     "processes": {"signals"},
     "protocol": {"errors", "framing", "patience", "reception"},
     "framing": {"errors", "reception"},
-    "reception": {"cors", "errors", "headers", "settings"},
+    "reception": {"cors", "errors", "headers", "logs", "settings"},
     "app": {
         "auth",
         "boundary",

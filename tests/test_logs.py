@@ -17,6 +17,7 @@ from tests.support.cast import ALICE, BOB, SECRET, User
 from tests.support.logs import LINE_SECONDS, Scene, find_requests, open_scene, wait_for_request
 from tests.support.server import Server, make_environment, run_server
 from tests.support.waiting import wait_for
+from tests.support.wire import connect, write_head
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +69,60 @@ def test_each_request_has_one_line(method: str, path: str, user: User | None, st
 
 
 def test_every_request_has_an_id_of_its_own(scene: Scene) -> None:
-    """One that a client sends is not taken over: it could be somebody else's, or no id at all."""
-    headers = {"X-Request-Id": "chosen-by-a-client"}
-    responses = [scene.client.get("/docs", headers=headers) for _ in range(20)]
+    """As long as its client gives it none."""
+    responses = [scene.client.get("/docs") for _ in range(20)]
     ids = [response.headers["X-Request-Id"] for response in responses]
     wait_for_request(scene.server, responses[-1])
     assert len(set(ids)) == 20
     assert [line["request_id"] for line in find_requests(scene.server)[-20:]] == ids
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ["x", "x" * 128, "7a085853-4722-4cbc-8f8f-1b8a2b2ed2d6", "Root=1-67891233-abcdef012345678912345678", "a+/="],
+)
+def test_a_clients_own_id_is_kept(scene: Scene, request_id: str) -> None:
+    """In the answer and in the log; also where the request is refused before it is one."""
+    headers = {"X-Request-Id": request_id}
+    responses = [scene.client.get("/docs", headers=headers), scene.client.get("/nowhere", headers=headers)]
+    assert [response.headers["X-Request-Id"] for response in responses] == [request_id] * 2
+    with connect(scene.server) as wire:
+        wire.send(write_head("GET", b"/docs", f"X-Request-Id: {request_id}".encode(), b"Content-Length: x"))
+        assert (answer := wire.read_answer()).status_code == 400
+        assert answer.headers["X-Request-Id"] == request_id
+    wait_for_request(scene.server, responses[-1])
+    assert [line["request_id"] for line in find_requests(scene.server)[-2:]] == [request_id] * 2
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 129, "two words", "a\tb", '"quoted"', "{}", "é", "a,b", "%0a"])
+def test_an_id_that_is_not_fit_for_a_log_is_replaced(scene: Scene, request_id: str) -> None:
+    """The request is answered all the same."""
+    response = scene.client.get("/docs", headers={b"X-Request-Id": request_id.encode()})
+    assert response.status_code == 200
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-Id"])
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
+        (f"00-{TRACE}-b7ad6b7169203331-00", TRACE),
+        (f"cc-{TRACE}-b7ad6b7169203331-01-what-comes", TRACE),
+        (f"ff-{TRACE}-b7ad6b7169203331-01", None),
+        (f"00-{TRACE.upper()}-b7ad6b7169203331-01", None),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", None),
+        (f"00-{TRACE}-{'0' * 16}-01", None),
+        (f"00-{TRACE}-b7ad6b7169203331", None),
+        ("x", None),
+    ],
+)
+def test_a_line_names_the_trace_that_its_request_is_of(scene: Scene, traceparent: str, trace: str | None) -> None:
+    """As the header traceparent says it (W3C Trace Context), if it says it right."""
+    response = scene.client.get("/docs", headers={"traceparent": traceparent})
+    assert wait_for_request(scene.server, response).get("trace_id") == trace
 
 
 FORGERIES = [
