@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from taskflow import tasks
+from taskflow import health, tasks
 from taskflow.auth import TokenVerifier
 from taskflow.boundary import ErrorBoundary, answer_defect
 from taskflow.contract.documents import make_document_router
@@ -37,6 +37,7 @@ from taskflow.cors import Cors
 from taskflow.cursors import Cursors
 from taskflow.database import Database
 from taskflow.headers import SecurityHeaders
+from taskflow.health import Readiness
 from taskflow.idempotency import KeyExpiry
 from taskflow.logs import RequestLog, note_user
 from taskflow.settings import Settings
@@ -74,6 +75,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
     pages = make_document_router(contract, document)
     database = Database(settings)
     verifier = TokenVerifier(settings)
+    parts = {"database": database, "cursors": Cursors(database), "readiness": Readiness(database, verifier)}
     app = ConnexionMiddleware(
         pages,
         import_name="taskflow",
@@ -89,7 +91,7 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
             partial(ContractEnforcement, max_body_bytes=settings.max_body_bytes),
             LifespanMiddleware,
         ],
-        resolver=Resolver(partial(_resolve_handler, {"database": database, "cursors": Cursors(database)})),
+        resolver=Resolver(partial(_resolve_handler, parts)),
         security_map={"bearer": make_bearer_handler(verifier.authenticate, note_user)},
     )
     app.add_api(document)
@@ -102,9 +104,10 @@ def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
 def _resolve_handler(parts: Mapping[str, object], operation_id: str) -> Callable[..., Awaitable[ASGIApp]]:
     """Find the handler of an operationId, with the parts of the application that it takes by name.
 
-    listTasks is taskflow.tasks.list_tasks.
+    listTasks is taskflow.tasks.list_tasks; the supervisor's are in taskflow.health.
     """
-    handler = getattr(tasks, underscore(operation_id))
+    name = underscore(operation_id)
+    handler = getattr(health, name, None) or getattr(tasks, name)
     taken = inspect.signature(handler).parameters
     return partial(handler, **{name: part for name, part in parts.items() if name in taken})
 

@@ -53,6 +53,11 @@ class TokenVerifier:
         if self._keys is not None:
             await self._keys.close()
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether every kind of token that is configured can be verified."""
+        return self._keys is None or self._keys.is_known
+
     async def authenticate(self, token: str) -> str:
         """Give the user id (`sub`) of a valid token.
 

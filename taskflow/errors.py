@@ -17,7 +17,7 @@
     ├── HeadersTooLarge                                      431
     ├── ServerBusy, ServerStopping                           503
     ├── DatabaseUnavailable ── DatabaseTimeout               503
-    ├── KeysUnavailable                                      503
+    ├── KeysUnavailable, NotReady                            503
     └── ListTooLong                                          505
 
 Every other exception is a defect: the client gets a constant 500, the log gets the trace.
@@ -60,7 +60,7 @@ _TITLES = {
 class FieldError:
     """One mistake of a request.
 
-    `pointer` is a JSON Pointer (RFC 6901) into the body, or the name of a parameter.
+    `pointer` is a JSON Pointer (RFC 6901) into the body, or the name of a parameter, or of a part of the server.
     """
 
     detail: str
@@ -282,6 +282,18 @@ class KeysUnavailable(Problem):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NotReady(Problem):
+    """`parts` are those that the server cannot do its work without."""
+
+    status = 503
+    headers = (("Retry-After", "1"),)
+
+    def __init__(self, parts: Sequence[FieldError]) -> None:
+        super().__init__(parts)
+        self.errors = parts
+        self.detail = _summarise(parts)
 
 
 class ListTooLong(Problem):

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from taskflow.errors import HeadersTooLarge, Problem, RequestMalformed, RequestTimeout, ServerBusy
 from taskflow.framing import StrictProtocol
 from taskflow.patience import Patience
-from taskflow.reception import Reception
+from taskflow.reception import WATCHED, Reception
 
 LINGER_SECONDS = 2.0
 """How long the client's side of a connection stays open once we have said our last.
@@ -143,7 +143,7 @@ class Protocol(StrictProtocol):
 
     def on_headers_complete(self) -> None:
         self.check_head(is_ahead=self._is_answering)
-        if self._is_answering or not self._reception.is_full(len(self.tasks)):
+        if self._is_answering or not self._reception.is_full(len(self.tasks)) or self.url.partition(b"?")[0] in WATCHED:
             super().on_headers_complete()
         else:
             self._turn_away()

@@ -11,6 +11,11 @@ from taskflow.headers import Headers, choose_headers
 from taskflow.logs import make_record
 from taskflow.settings import Settings
 
+WATCHED = frozenset({b"/livez", b"/readyz", b"/metrics"})
+"""What is answered also where there is too much to do. Who asks for it would otherwise take a busy server for a dead
+one, and have it killed; and it costs little.
+"""
+
 REPORT_SECONDS = 1.0
 """How often the log says how many were turned away: a line for each would cost more than turning it away."""
 

@@ -32,6 +32,8 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._deadline = settings.database_timeout
+        self.answered_at = -math.inf
+        """When it has last carried out a statement, as a time of the event loop."""
         connect_timeout = _round_connect_timeout(self._deadline)
         options = _make_connection_options(settings.dsn, connect_timeout)
         # A transaction pooler hands the next statement to another backend, which does not know what was prepared.
@@ -69,7 +71,7 @@ class Database:
             raise explain_failure(error) from None
         deadline = Deadline(connection, ask_at, cut_at)
         try:
-            return await connection.execute(statement, values)
+            rows = await connection.execute(statement, values)
         except asyncio.CancelledError:
             # Nobody learns any more what becomes of it: one that waits for a lock must not be carried out later.
             await connection.ask_to_stop(timeout=self._deadline)
@@ -79,6 +81,9 @@ class Database:
             if isinstance(failure, DatabaseUnavailable) and deadline.has_passed:
                 raise DatabaseTimeout from None
             raise failure from None
+        else:
+            self.answered_at = asyncio.get_running_loop().time()
+            return rows
         finally:
             deadline.lift()
             if deadline.has_passed:

@@ -46,6 +46,11 @@ class KeySet:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the keys have been fetched, be it long ago."""
+        return self._known_since > -math.inf
+
     async def find(self, kid: str) -> PublishedKey:
         """Give the key of this id.
 

@@ -16,14 +16,14 @@ import yaml
 from inflection import underscore
 from openapi_spec_validator import validate
 
-from taskflow import tasks
+from taskflow import health, tasks
 from tests.support.contract import CONTRACT, load_contract
 from tests.support.node import install_packages
 from tests.support.server import REPOSITORY
 from tests.support.validator import make_validator
 
-KEY_ORDER = ["operationId", "summary", "description", "tags", "parameters", "requestBody", "responses"]
-OPTIONAL_KEYS = {"requestBody"}
+KEY_ORDER = ["operationId", "summary", "description", "tags", "security", "parameters", "requestBody", "responses"]
+OPTIONAL_KEYS = {"security", "parameters", "requestBody"}
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(CONTRACT.read_text())
 OPERATIONS: list[dict[str, Any]] = [
@@ -59,18 +59,19 @@ def test_connexion_loads_the_document() -> None:
 
 @each_operation
 def test_an_operation_is_written_in_the_order_of_the_house(operation: dict[str, Any]) -> None:
-    """The same keys in the same order, so that operations can be read side by side; only a body may be missing."""
+    """The same keys in the same order, so that operations can be read side by side."""
     assert list(operation) == [key for key in KEY_ORDER if key in operation]
     assert set(KEY_ORDER) - OPTIONAL_KEYS <= operation.keys()
 
 
 def test_every_operation_is_a_handler_and_every_handler_an_operation() -> None:
-    """An operationId is camelCase, as clients name methods, and names a function in taskflow.tasks."""
+    """An operationId is camelCase, as clients name methods, and names a function in taskflow.tasks or health."""
     names = [operation["operationId"] for operation in OPERATIONS]
     handlers = {
         name
-        for name, member in inspect.getmembers(tasks, inspect.iscoroutinefunction)
-        if not name.startswith("_") and member.__module__ == tasks.__name__
+        for module in (tasks, health)
+        for name, member in inspect.getmembers(module, inspect.iscoroutinefunction)
+        if not name.startswith("_") and member.__module__ == module.__name__
     }
     assert all(re.fullmatch("[a-z]+([A-Z][a-z]+)+", name) for name in names)
     assert sorted(underscore(name) for name in names) == sorted(handlers)
@@ -104,14 +105,16 @@ def test_an_error_is_a_shared_problem_document_with_examples(status: str, respon
 
 
 def test_every_operation_documents_the_answers_that_any_request_can_get() -> None:
-    """Token, owner, path and the two kinds of failure; with a body also size, media type and JSON; and a condition."""
-    always = {"401", "403", "404", "422", "500", "503"}
+    """Parameters and the two kinds of failure; token, owner and path; size, media type and JSON; a condition."""
+    always = {"422", "500", "503"}
+    with_token = {"401", "403", "404"}
     with_body = {"400", "413", "415"}
     condition = {"$ref": "#/components/parameters/If-Match"}
     assert {operation["operationId"]: {s for s in operation["responses"] if s >= "4"} for operation in OPERATIONS} == {
         operation["operationId"]: always
+        | (with_token if operation.get("security") != [] else set())
         | (with_body if "requestBody" in operation else set())
-        | ({"412"} if condition in operation["parameters"] else set())
+        | ({"412"} if condition in operation.get("parameters", []) else set())
         for operation in OPERATIONS
     }
 

@@ -13,7 +13,9 @@ import pytest
 from taskflow.errors import (
     DatabaseTimeout,
     DatabaseUnavailable,
+    FieldError,
     KeysUnavailable,
+    NotReady,
     Problem,
     ServerBusy,
     ServerStopping,
@@ -80,6 +82,8 @@ FAILURES = {
     "DatabaseUnavailable": DatabaseUnavailable(),
     "DatabaseTimeout": DatabaseTimeout(),
     "KeysUnavailable": KeysUnavailable(""),
+    "DatabaseNotReady": NotReady([FieldError("cannot be reached", "database")]),
+    "KeysNotReady": NotReady([FieldError("cannot be fetched", "keys")]),
     "ServerBusy": ServerBusy(),
     "ServerStopping": ServerStopping(),
 }

@@ -95,6 +95,14 @@ def test_one_request_too_many_is_told_so_at_once(server: Server, database_url: s
     wait_for(lambda: "turned 1 away: MAX_REQUESTS or MAX_CONNECTIONS is reached" in server.read_log(), 10)
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/readyz?x"])
+def test_a_probe_is_answered_all_the_same(server: Server, database_url: str, path: str) -> None:
+    """Or a busy server would be taken for a dead one, and killed."""
+    with open_client(server) as client, fill(server, database_url):
+        assert client.get(path).status_code == (200 if path == path.partition("?")[0] else 422)
+        assert client.get(ALICE.tasks).status_code == 503
+
+
 def test_a_connection_outlives_a_refusal_but_is_not_read_for_a_while(server: Server, database_url: str) -> None:
     """A client that comes again at once waits about as long as Retry-After has asked it to; a body is not mistaken."""
     post = write_head("POST", ALICE.tasks.encode(), b"Content-Length: %d" % len(GET), user=ALICE) + GET

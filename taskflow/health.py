@@ -1,0 +1,72 @@
+"""The two operations of a supervisor: whether the process lives, and whether it can do its work."""
+
+import asyncio
+import math
+
+from taskflow.answers import Answer
+from taskflow.auth import TokenVerifier
+from taskflow.database import Database, DatabaseDefect, Statement
+from taskflow.errors import FieldError, NotReady, Problem
+
+PROBE_SECONDS = 1.0
+"""For how long what is known of the database holds, and how long a probe waits for it to answer."""
+
+_PING = Statement(b"ping", b"SELECT 1")
+
+_WELL = b'{"status":"ok"}'
+
+
+class Readiness:
+    """What stands between this process and its work.
+
+    The database is asked only when it has answered nobody in the last second, and by one probe at a time.
+    """
+
+    def __init__(self, database: Database, verifier: TokenVerifier) -> None:
+        self._database = database
+        self._verifier = verifier
+        self._failed_at = -math.inf
+        self._asking: asyncio.Task[bool] | None = None
+
+    async def list_failures(self) -> list[FieldError]:
+        failures = []
+        if not await self._reaches_database():
+            failures.append(FieldError("cannot be reached", "database"))
+        if not self._verifier.has_keys:
+            failures.append(FieldError("cannot be fetched", "keys"))
+        return failures
+
+    async def _reaches_database(self) -> bool:
+        loop = asyncio.get_running_loop()
+        since = loop.time() - PROBE_SECONDS
+        if self._database.answered_at > since:
+            return True
+        if self._failed_at > since:
+            return False
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        # It is not cancelled: that would take another connection, and longer than a probe waits.
+        asking = self._asking
+        await asyncio.wait({asking}, timeout=PROBE_SECONDS)
+        if asking.done() and asking.result():
+            return True
+        self._failed_at = loop.time()
+        return False
+
+    async def _ask(self) -> bool:
+        try:
+            await self._database.fetch_one(_PING, {})
+        except (Problem, DatabaseDefect):
+            return False
+        return True
+
+
+async def get_liveness() -> Answer:
+    return Answer(_WELL)
+
+
+async def get_readiness(readiness: Readiness) -> Answer:
+    failures = await readiness.list_failures()
+    if failures:
+        raise NotReady(failures)
+    return Answer(_WELL)
