@@ -39,7 +39,8 @@ from taskflow.database import Database
 from taskflow.headers import SecurityHeaders
 from taskflow.health import Readiness
 from taskflow.idempotency import KeyExpiry
-from taskflow.logs import RequestLog, note_user
+from taskflow.logs import RequestLog, note_operation, note_user
+from taskflow.metrics import Metrics
 from taskflow.settings import Settings
 
 
@@ -51,8 +52,8 @@ class _Part(Protocol):
     async def close(self) -> None: ...
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Build the application; nothing is opened before its lifespan begins.
+def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
+    """Build the application, which counts in `metrics`; nothing is opened before its lifespan begins.
 
     The settings must name a database, and a secret or where keys are published. Raises ContractError if the contract
     cannot be kept.
@@ -60,7 +61,7 @@ def create_app(settings: Settings) -> ASGIApp:
     contract = read_contract()
     document = parse_contract(contract)
     try:
-        return _wire(settings, contract, document)
+        return _wire(settings, metrics, contract, document)
     except InvalidSpecification as error:
         raise ContractError(describe_violation(error)) from None
     except ResolverError as error:
@@ -70,23 +71,29 @@ def create_app(settings: Settings) -> ASGIApp:
         raise ContractError(f"Connexion cannot read it ({type(error).__name__}: {error})") from error
 
 
-def _wire(settings: Settings, contract: bytes, document: Document) -> ASGIApp:
+def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document: Document) -> ASGIApp:
     # Made before Connexion gets the document, which it changes.
     pages = make_document_router(contract, document)
-    database = Database(settings)
-    verifier = TokenVerifier(settings)
+    database = Database(settings, metrics.count_database_error) if metrics else Database(settings)
+    verifier = TokenVerifier(settings, metrics.count_key_fetch) if metrics else TokenVerifier(settings)
+    opened: list[_Part] = [verifier, database, KeyExpiry(database, settings)]
+    if metrics is not None:
+        metrics.watch(database.pool)
+        opened.append(metrics)
+        if settings.metrics_port is None:
+            pages.add_route("/metrics", metrics.answer, methods=["GET"])
     parts = {"database": database, "cursors": Cursors(database), "readiness": Readiness(database, verifier)}
     app = ConnexionMiddleware(
         pages,
         import_name="taskflow",
-        lifespan=partial(_run_with, [verifier, database, KeyExpiry(database, settings)]),
+        lifespan=partial(_run_with, opened, metrics),
         middlewares=[
             partial(SecurityHeaders, is_production=settings.is_production),
             partial(ServerErrorMiddleware, handler=_answer_defect),
-            RequestLog,
+            partial(RequestLog, observer=metrics),
             partial(Cors, origins=settings.cors_origins, methods=list_methods(document)),
             ErrorBoundary,
-            ContractRouting,
+            partial(ContractRouting, on_operation=note_operation),
             SecurityMiddleware,
             partial(ContractEnforcement, max_body_bytes=settings.max_body_bytes),
             LifespanMiddleware,
@@ -113,12 +120,15 @@ def _resolve_handler(parts: Mapping[str, object], operation_id: str) -> Callable
 
 
 @asynccontextmanager
-async def _run_with(parts: Sequence[_Part], _app: ConnexionMiddleware) -> AsyncIterator[None]:
+async def _run_with(
+    parts: Sequence[_Part], metrics: Metrics | None, _app: ConnexionMiddleware
+) -> AsyncIterator[dict[str, Metrics | None]]:
     async with AsyncExitStack() as stack:
         for part in parts:
             stack.push_async_callback(part.close)
             await part.open()
-        yield
+        # What connections are told, by the server that takes them (ASGI, "Lifespan State").
+        yield {"metrics": metrics}
 
 
 async def _answer_defect(_request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -34,14 +35,14 @@ class TokenVerifier:
     Those signed with HS256 by the shared secret, all others by the published keys: never one key for both.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_fetch: Callable[[bool], None] = lambda _: None) -> None:
         self._max_bytes = settings.max_token_bytes
         self._verified = VerifiedTokens(settings.token_cache_size)
         self._secret = _prepare_secret(settings.better_auth_secret)
         self._secret_claims = _choose_claims(settings.jwt_issuer, settings.jwt_audience)
         url = settings.key_set_url
         # What was verified with a key that has been withdrawn since must not go on being good.
-        self._keys = KeySet(url, settings, on_withdrawal=self._verified.clear) if url else None
+        self._keys = KeySet(url, settings, self._verified.clear, on_fetch) if url else None
         self._key_claims = _choose_claims(settings.key_set_issuers, settings.jwt_audience)
 
     async def open(self) -> None:

@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,11 +42,19 @@ class RequestRecord:
     id: str
     trace: str | None = None
     """The id of the trace that it is a part of (W3C Trace Context), if its sender named one."""
+    operation: str | None = None
     user: str | None = None
     reason: str | None = None
 
 
 _current: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)
+
+
+def note_operation(operation: str) -> None:
+    """Tell which of the contract's operations the request under way is."""
+    record = _current.get()
+    if record is not None:
+        record.operation = operation
 
 
 def note_user(user: str) -> None:
@@ -63,14 +71,23 @@ def note_reason(reason: str) -> None:
         record.reason = reason
 
 
+class Observer(Protocol):
+    """Who is told of each request: of its end the operation, the status of its answer, and how long it took."""
+
+    def begin_request(self) -> None: ...
+
+    def end_request(self, operation: str | None, status: int | None, seconds: float) -> None: ...
+
+
 class RequestLog:
     """Middleware: gives every request its id, answers with it in X-Request-Id, and logs one line at the end.
 
     The id is the client's own, if it sends one that can be copied into a log as it is.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, observer: Observer | None) -> None:
         self._app = app
+        self._observer = observer
         self._handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, LineHandler)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,10 +107,15 @@ class RequestLog:
                 message["headers"] = [*message["headers"], (b"x-request-id", record.id.encode())]
             await send(message)
 
+        if self._observer is not None:
+            self._observer.begin_request()
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            duration = round((time.perf_counter() - started) * 1000, 2)
+            seconds = time.perf_counter() - started
+            if self._observer is not None:
+                self._observer.end_request(record.operation, status, seconds)
+            duration = round(seconds * 1000, 2)
             facts = {"method": method, "path": path[:MAX_TEXT], "status": status, "duration_ms": duration}
             if record.reason is not None:
                 facts["reason"] = record.reason

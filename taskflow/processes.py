@@ -80,9 +80,18 @@ class Server(uvicorn.Server):
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor of workers, which says when they are up, and ends when its terminal is closed."""
+    """uvicorn's supervisor of workers, which says when they are up, and ends when its terminal is closed.
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, when_up: Callable[[], None]) -> None:
+    `when_ended` is told the id of a worker that another one has replaced.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        when_up: Callable[[], None],
+        when_ended: Callable[[int], None],
+    ) -> None:
         self._ending = frozenset(choose_ending_signals())
         self._told_at = math.inf
         self._grace = config.timeout_graceful_shutdown or 0
@@ -91,6 +100,7 @@ class Supervisor(Multiprocess):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._listener = listener
         self._when_up = when_up
+        self._when_ended = when_ended
 
     def init_processes(self) -> None:
         # The tracker is started first, since that would unblock them.
@@ -104,8 +114,11 @@ class Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         # Not while there is a signal to be obeyed: it may be the end.
         if not self.signal_queue:
+            before = {process.pid or 0: process for process in self.processes}
             with _hold_back_terminal():
                 super().keep_subprocess_alive()
+            for pid in before.keys() - {process.pid for process in self.processes}:
+                self._when_ended(pid)
 
     def terminate_all(self) -> None:
         # As long as one process had it open, new connections would be taken, and nobody would answer them.

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from taskflow.errors import HeadersTooLarge, Problem, RequestMalformed, RequestTimeout, ServerBusy
 from taskflow.framing import StrictProtocol
+from taskflow.metrics import NONE, Metrics
 from taskflow.patience import Patience
 from taskflow.reception import WATCHED, Reception
 
@@ -52,6 +53,7 @@ class Protocol(StrictProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, reception=reception)
         self._reception = reception
+        self._metrics: Metrics | None = app_state.get("metrics")
         self._running: RequestResponseCycle | None = None
         self._has_ended = False
         self._is_over = False  # nothing that still comes is heard
@@ -258,6 +260,8 @@ class Protocol(StrictProtocol):
         self._end_after_answers()
 
     def _answer(self, problem: Problem, *, is_last: bool) -> None:
+        if self._metrics is not None:
+            self._metrics.count_answer(NONE, problem.status)
         headers, defaults = self.headers or [], self.server_state.default_headers
         self.transport.write(self._reception.write_answer(problem, headers, defaults, is_last=is_last))
 

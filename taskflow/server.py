@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Thread
 from typing import cast
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from taskflow.app import create_app
 from taskflow.development import make_token, provide_defaults
 from taskflow.logs import configure_logging
+from taskflow.metrics import Metrics, count_together, forget_process, make_metrics, serve_metrics
 from taskflow.migrations import migrate
 from taskflow.processes import Server, Supervisor
 from taskflow.protocol import Protocol
@@ -51,9 +52,10 @@ def run_server(settings: Settings) -> None:
 
     Raises PortError, EmbeddedPostgresError, SettingsError, ContractError, MigrationError.
     """
-    with _bind(settings) as listener, provide_defaults(settings) as given:
+    with _bind(settings) as listener, provide_defaults(settings) as given, count_together(settings):
+        metrics = make_metrics(given)
         # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
-        app = create_app(given)
+        app = create_app(given, metrics)
         complete = allow_connections(given)
         _migrate_first(complete)
         _settle_memory()
@@ -73,17 +75,18 @@ def run_server(settings: Settings) -> None:
             timeout_keep_alive=settings.keep_alive_timeout,
             timeout_graceful_shutdown=settings.shutdown_timeout,
         )
-        if several:
-            Supervisor(config, listener, when_up).run()
-        else:
-            Server(config, when_up).run([listener])
+        with _open_metrics_port(given, metrics):
+            if several:
+                Supervisor(config, listener, when_up, when_ended=forget_process).run()
+            else:
+                Server(config, when_up).run([listener])
 
 
 def make_worker_app(settings: Settings) -> ASGIApp:
     """Build the application in a worker process, which ends when its parent does, however that ends."""
     configure_logging(settings)
     Thread(target=_follow_parent, name="follow parent", daemon=True).start()
-    app = create_app(settings)
+    app = create_app(settings, make_metrics(settings))
     _settle_memory()
     return app
 
@@ -105,6 +108,20 @@ def allow_connections(settings: Settings) -> Settings:
     if allowed < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     return settings
+
+
+@contextmanager
+def _open_metrics_port(settings: Settings, metrics: Metrics | None) -> Iterator[None]:
+    """Answer on METRICS_PORT, if it is set, for all workers. Raises PortError."""
+    host, wanted = settings.host, settings.metrics_port
+    with ExitStack() as stack:
+        if metrics is not None and isinstance(wanted, int):
+            try:
+                port = stack.enter_context(serve_metrics(metrics, host, wanted))
+            except OSError as error:
+                raise _explain_port("METRICS_PORT", wanted, host, error) from None
+            logger.info("metrics at %s/metrics", _write_url(host, port))
+        yield
 
 
 def _settle_memory() -> None:
@@ -136,8 +153,7 @@ def _migrate_first(settings: Settings) -> None:
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    url = _write_url(*listener.getsockname()[:2])
     if settings.is_production:
         logger.info("serving %s", url)
         return
@@ -154,6 +170,10 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
     )
 
 
+def _write_url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 @contextmanager
 def _bind(settings: Settings) -> Iterator[socket.socket]:
     # Bound before anything is started, so that a port in use stops nothing else halfway.
@@ -165,9 +185,13 @@ def _bind(settings: Settings) -> Iterator[socket.socket]:
             listener.bind((settings.host, settings.port))
             listener.listen(BACKLOG)
         except OSError as error:
-            raise PortError(
-                f"PORT {settings.port} on HOST {settings.host} cannot be listened on ({error.strerror}); "
-                "set them to an address of this machine that is free and that you may use, such as PORT=8001."
-            ) from None
+            raise _explain_port("PORT", settings.port, settings.host, error) from None
         listener.set_inheritable(True)
         yield listener
+
+
+def _explain_port(variable: str, port: int, host: str, error: OSError) -> PortError:
+    return PortError(
+        f"{variable} {port} on HOST {host} cannot be listened on ({error.strerror}); "
+        f"set them to an address of this machine that is free and that you may use, such as {variable}=8001."
+    )

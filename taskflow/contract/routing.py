@@ -6,6 +6,7 @@ in turn on every request; here one expression a path is compiled at start.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -60,11 +61,12 @@ class _RoutingAPI(AbstractRoutingAPI):  # type: ignore[misc]  # Connexion ships 
 class ContractRouting(SpecMiddleware):  # type: ignore[misc]  # Connexion ships no types
     """Finds the operation of a request; a slash at the end of its path is passed over.
 
-    A path that is not in the contract is left to the next app. Raises MethodNotAllowed.
+    `on_operation` is told it. A path that is not in the contract is left to the next app. Raises MethodNotAllowed.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, on_operation: Callable[[str], None]) -> None:
         self.app = app
+        self._on_operation = on_operation
         self._path_items: list[tuple[str, _PathItem]] = []
 
     def add_api(self, specification: Specification, base_path: str | None = None, **kwargs: Any) -> None:  # noqa: ANN401
@@ -93,6 +95,7 @@ class ContractRouting(SpecMiddleware):  # type: ignore[misc]  # Connexion ships 
             operation = item.operations.get(scope["method"])
             if operation is None:
                 raise MethodNotAllowed(item.operations)
+            self._on_operation(operation)
             context.update(api_base_path=base_path, operation_id=operation)
             parameters = match.groupdict()
             if is_encoded:

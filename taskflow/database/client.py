@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from taskflow.database.connection import Connection, Row
 from taskflow.database.deadline import Deadline
-from taskflow.database.failures import explain_failure
+from taskflow.database.failures import RowExists, explain_failure
 from taskflow.database.pool import Pool
 from taskflow.database.schema import SchemaKeeper
 from taskflow.database.statement import Statement, Value
@@ -27,10 +27,11 @@ class Database:
 
     Every call takes one statement, which is its own transaction, and at most the deadline (DATABASE_TIMEOUT, seconds),
     the wait for a connection included. Raises DatabaseUnavailable, DatabaseTimeout, RowExists or, for a defect,
-    DatabaseDefect.
+    DatabaseDefect. `on_error` is told the driver's name of each failure, to connect or to run a statement.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_error: Callable[[str], None] = lambda _: None) -> None:
+        self._on_error = on_error
         self._deadline = settings.database_timeout
         self.answered_at = -math.inf
         """When it has last carried out a statement, as a time of the event loop."""
@@ -38,13 +39,14 @@ class Database:
         options = _make_connection_options(settings.dsn, connect_timeout)
         # A transaction pooler hands the next statement to another backend, which does not know what was prepared.
         prepares = "-pooler" not in str(options.get("host", ""))
-        self._pool = Pool(
+        self.pool = Pool(
             partial(Connection.open, options, prepares=prepares),
             size=settings.pool_size,
             queue_size=settings.database_queue_size,
+            on_error=self._on_error,
         )
         # Not both at once: where there are fewer connections than the pool wants, it would leave none for the schema.
-        self._schema = SchemaKeeper(settings.dsn, connect_timeout=connect_timeout, then=self._pool.open)
+        self._schema = SchemaKeeper(settings.dsn, connect_timeout=connect_timeout, then=self.pool.open)
 
     async def open(self) -> None:
         """Bring the schema up to date, then fill the pool; what cannot be done yet goes on in the background."""
@@ -52,7 +54,7 @@ class Database:
 
     async def close(self) -> None:
         await self._schema.close()
-        await self._pool.close()
+        await self.pool.close()
 
     async def fetch_one(self, statement: Statement, values: Mapping[str, Value]) -> Row | None:
         """Run a statement; give its first row, if there is one."""
@@ -66,8 +68,9 @@ class Database:
         cut_at = asyncio.get_running_loop().time() + self._deadline
         ask_at = cut_at - self._deadline * STOP_SHARE
         try:
-            connection = await self._pool.take(ask_at)
+            connection = await self.pool.take(ask_at)
         except psycopg.Error as error:
+            self._on_error(type(error).__name__)
             raise explain_failure(error) from None
         deadline = Deadline(connection, ask_at, cut_at)
         try:
@@ -79,7 +82,10 @@ class Database:
         except psycopg.Error as error:
             failure = explain_failure(error)
             if isinstance(failure, DatabaseUnavailable) and deadline.has_passed:
+                self._on_error("QueryCanceled")  # by us, from outside
                 raise DatabaseTimeout from None
+            if not isinstance(failure, RowExists):
+                self._on_error(type(error).__name__)
             raise failure from None
         else:
             self.answered_at = asyncio.get_running_loop().time()
@@ -89,7 +95,7 @@ class Database:
             if deadline.has_passed:
                 # The server may still be told to stop what this connection does: it must not be serving others then.
                 await connection.close()
-            await self._pool.give_back(connection)
+            await self.pool.give_back(connection)
 
 
 def _make_connection_options(url: str, connect_timeout: int) -> dict[str, Any]:

@@ -37,24 +37,38 @@ class PoolExhausted(psycopg.OperationalError):
 class Pool:
     """Keeps `size` connections open, and lends them in turn; `queue_size` requests may wait for one."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int, queue_size: int) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        *,
+        size: int,
+        queue_size: int,
+        on_error: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._connect = connect
-        self._size = size
+        self.size = size
         self._queue_size = queue_size
+        self._on_error = on_error
         self._idle: deque[Connection] = deque()
         self._waiting: OrderedDict[asyncio.Future[Connection], None] = OrderedDict()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._open = 0
+        self.connections = 0
+        """How many are open, those lent included."""
         self._failure: str | None = None
         self._failing_since = math.inf
         self._renewed_at = -math.inf
         self._closed = False
         self._last_return: asyncio.Future[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a connection."""
+        return len(self._waiting)
+
     def open(self) -> None:
         """Begin to connect; returns at once."""
         if not self._closed:
-            for _ in range(self._size):
+            for _ in range(self.size):
                 self._begin_to_connect()
 
     async def close(self) -> None:
@@ -65,7 +79,7 @@ class Pool:
         await asyncio.gather(*self._connecting, return_exceptions=True)
         while self._idle:
             await self._replace(self._idle.popleft())
-        if self._open:
+        if self.connections:
             self._last_return = asyncio.get_running_loop().create_future()
             await asyncio.wait({self._last_return}, timeout=RETURN_SECONDS)
 
@@ -118,7 +132,7 @@ class Pool:
 
     def _is_out_of_reach(self) -> bool:
         """Whether waiting is in vain: no connection is open, and for a while now none has been to be had."""
-        return self._open == 0 and asyncio.get_running_loop().time() - self._failing_since >= OUTAGE_SECONDS
+        return self.connections == 0 and asyncio.get_running_loop().time() - self._failing_since >= OUTAGE_SECONDS
 
     def _hand_on(self, connection: Connection) -> None:
         while self._waiting:
@@ -137,11 +151,11 @@ class Pool:
         return True
 
     async def _replace(self, connection: Connection) -> None:
-        self._open -= 1
+        self.connections -= 1
         await connection.close()
         if not self._closed:
             self._begin_to_connect()
-        elif self._last_return is not None and not self._open and not self._last_return.done():
+        elif self._last_return is not None and not self.connections and not self._last_return.done():
             self._last_return.set_result(None)
 
     def _begin_to_connect(self) -> None:
@@ -155,13 +169,14 @@ class Pool:
             try:
                 connection = await self._connect()
             except Exception as error:  # noqa: BLE001  whatever it is, the place in the pool must not be lost
+                self._on_error(type(error).__name__)
                 self._note_failure(name_error(error) if isinstance(error, psycopg.Error) else type(error).__name__)
                 # At random, so that many do not come all at once.
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
             else:
                 self._failure, self._failing_since = None, math.inf
-                self._open += 1
+                self.connections += 1
                 self._hand_on(connection)
                 return
 

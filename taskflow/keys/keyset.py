@@ -20,14 +20,24 @@ logger = logging.getLogger(__name__)
 
 
 class KeySet:
-    """The keys of one endpoint, and who waits for the next fetch. `on_withdrawal` is told when one of them is gone."""
+    """The keys of one endpoint, and who waits for the next fetch.
 
-    def __init__(self, url: str, settings: Settings, on_withdrawal: Callable[[], None]) -> None:
+    `on_withdrawal` is told when one of them is gone, `on_fetch` of each fetch whether it has brought them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        on_withdrawal: Callable[[], None],
+        on_fetch: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._endpoint = KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes)
         self._cooldown = settings.jwks_cooldown
         self._max_age = settings.jwks_max_age
         self._queue_size = settings.jwks_queue_size
         self._on_withdrawal = on_withdrawal
+        self._on_fetch = on_fetch
         self._keys: dict[str, PublishedKey] = {}
         self._known_since = -math.inf
         self._failure: str | None = None
@@ -99,6 +109,7 @@ class KeySet:
             # Whatever it is, the next try may do better; without one, no new key would ever be known.
             logger.exception("unexpected error while fetching keys")
             self._note_failure("unexpected error")
+        self._on_fetch(self._failure is None)
 
     def _note_failure(self, reason: str) -> None:
         if self._failure is None:

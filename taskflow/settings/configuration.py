@@ -93,6 +93,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=MAX_PORT)
+    metrics_port: int | Literal["off"] | None = None
     web_concurrency: int = Field(default=1, ge=1, le=256)
     shutdown_timeout: int = Field(default=30, ge=1, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -133,6 +134,15 @@ class Settings(BaseSettings):
     @classmethod
     def _ignore_case(cls, value: object) -> object:
         return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _read_port(cls, value: object) -> object:
+        if not isinstance(value, str) or value.strip().lower() == "off":
+            return value if value is None else "off"
+        if not value.strip().isdecimal() or int(value) > MAX_PORT:
+            raise ValueError(f"must be off, or a port from 0 to {MAX_PORT}")
+        return int(value)
 
     @field_validator("jwt_issuer", "jwt_audience", "cors_origins", mode="before")
     @classmethod

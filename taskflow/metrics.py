@@ -1,0 +1,186 @@
+"""What the server counts of itself, as Prometheus reads it, with Prometheus' own client library."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from taskflow.settings import Settings
+
+if TYPE_CHECKING:
+    pass
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that tells the library where processes that count together keep their counts."""
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Seconds, from a short list to twice the deadline of a statement."""
+
+SAMPLE_SECONDS = 1.0
+"""How old what is only looked at now and then may be: the requests under way, and the pool."""
+
+NONE = "none"
+"""The operation of what is none of the contract's, and the status of what was left without an answer."""
+
+
+class ConnectionPool(Protocol):
+    """What is looked at of the database: how many connections there are to be, are open, and are waited for."""
+
+    size: int
+
+    @property
+    def connections(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+
+class Metrics:
+    """The counts of this process. It answers for all that serve with it."""
+
+    def __init__(self) -> None:
+        # Not before: with its first import, the library decides whether processes count together.
+        from prometheus_client import (  # noqa: PLC0415
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            Histogram,
+            disable_created_metrics,
+            multiprocess,
+        )
+
+        # Of processes that count together the library does not know when they began; so it is never said.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        own = self.registry = CollectorRegistry()
+        if SHARED_FOLDER in os.environ:
+            multiprocess.MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+            own = CollectorRegistry()
+
+        def count(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"taskflow_{name}", meaning, labels, registry=own)
+
+        def gauge(name: str, meaning: str) -> Gauge:
+            return Gauge(f"taskflow_{name}", meaning, registry=own, multiprocess_mode="livesum")
+
+        self._requests = count("requests", "Answers, by operation of the contract and status.", "operation", "status")
+        self._durations = Histogram(
+            "taskflow_request_duration_seconds",
+            "From the head of a request to the end of its answer, by operation of the contract.",
+            ["operation"],
+            buckets=BUCKETS,
+            registry=own,
+        )
+        self._in_flight = gauge("requests_in_flight", "Requests under way.")
+        self._pool_size = gauge("database_pool_size", "Connections to the database that there are to be.")
+        self._connections = gauge("database_connections", "Connections to the database that are open.")
+        self._waiting = gauge("database_waiting", "Requests that wait for a connection to the database.")
+        self._database_errors = count("database_errors", "Statements and connections that failed, by kind.", "kind")
+        self._key_fetches = count("key_fetches", "Fetches of the published keys, by outcome.", "outcome")
+        # To find the counter of two labels costs four times as much as to count.
+        self._counters: dict[tuple[str, object], Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._under_way = 0
+        self._pool: ConnectionPool | None = None
+        self._sampling: asyncio.Task[None] | None = None
+
+    def watch(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def begin_request(self) -> None:
+        self._under_way += 1
+
+    def end_request(self, operation: str | None, status: int | None, seconds: float) -> None:
+        """Count a request: its operation in the contract and the status of its answer, if it had them."""
+        self._under_way -= 1
+        operation = operation or NONE
+        self.count_answer(operation, status)
+        histogram = self._histograms.get(operation)
+        if histogram is None:
+            histogram = self._histograms[operation] = self._durations.labels(operation)
+        histogram.observe(seconds)
+
+    def count_answer(self, operation: str, status: int | None) -> None:
+        counter = self._counters.get((operation, status))
+        if counter is None:
+            counter = self._counters[operation, status] = self._requests.labels(operation, status or NONE)
+        counter.inc()
+
+    def count_database_error(self, kind: str) -> None:
+        self._database_errors.labels(kind).inc()
+
+    def count_key_fetch(self, is_done: bool) -> None:  # noqa: FBT001  what is told of a fetch
+        self._key_fetches.labels("done" if is_done else "failed").inc()
+
+    async def open(self) -> None:
+        """Begin to look, from time to time, at what is not counted."""
+        self._sampling = asyncio.create_task(self._keep_sampling())
+
+    async def close(self) -> None:
+        if self._sampling is not None:
+            self._sampling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sampling
+
+    async def answer(self, request: Request) -> Response:
+        """Give all counts in the form that is asked for: Prometheus' text, or OpenMetrics."""
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415  as above
+
+        self._sample()
+        encode, media_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(self.registry), headers={"Content-Type": media_type})
+
+    async def _keep_sampling(self) -> None:
+        while True:
+            self._sample()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    def _sample(self) -> None:
+        self._in_flight.set(self._under_way)
+        if self._pool is not None:
+            self._pool_size.set(self._pool.size)
+            self._connections.set(self._pool.connections)
+            self._waiting.set(self._pool.waiting)
+
+
+def make_metrics(settings: Settings) -> Metrics | None:
+    """Give the counts of this process, unless METRICS_PORT is off."""
+    return None if settings.metrics_port == "off" else Metrics()
+
+
+@contextmanager
+def count_together(settings: Settings) -> Iterator[None]:
+    """Let the processes that are started meanwhile count together, if there are to be several."""
+    os.environ.pop(SHARED_FOLDER, None)
+    if settings.metrics_port == "off" or settings.web_concurrency == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="taskflow-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
+
+
+def forget_process(pid: int) -> None:
+    """Leave out of the sums what a process that has ended had under way."""
+    if SHARED_FOLDER in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  as above
+
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def serve_metrics(metrics: Metrics, host: str, port: int) -> Iterator[int]:
+    """Answer on a port of its own, from a thread; give the port. Raises OSError if it cannot be listened on."""
+    from prometheus_client import start_http_server  # noqa: PLC0415  as above
+
+    server, thread = start_http_server(port, host, metrics.registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
