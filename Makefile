@@ -40,7 +40,7 @@ clean:
 
 .venv/test-is-set-up: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Setting up: what the tests need goes into .venv. This happens once."
-	@$(PIP) '.[embedded,dev]'
+	@$(PIP) '.[embedded,tracing,dev]'
 	@touch $@ .venv/serve-is-set-up
 
 .venv/bin/python:

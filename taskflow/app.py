@@ -42,6 +42,7 @@ from taskflow.idempotency import KeyExpiry
 from taskflow.logs import RequestLog, note_operation, note_user
 from taskflow.metrics import Metrics
 from taskflow.settings import Settings
+from taskflow.tracing import RequestTracing, TracedDatabase, make_tracing
 
 
 class _Part(Protocol):
@@ -74,14 +75,18 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
 def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document: Document) -> ASGIApp:
     # Made before Connexion gets the document, which it changes.
     pages = make_document_router(contract, document)
-    database = Database(settings, metrics.count_database_error) if metrics else Database(settings)
-    verifier = TokenVerifier(settings, metrics.count_key_fetch) if metrics else TokenVerifier(settings)
+    on_error, on_fetch = (metrics.count_database_error, metrics.count_key_fetch) if metrics else (_pass_over,) * 2
+    tracing = make_tracing(settings)
+    database = TracedDatabase(settings, on_error, tracer=tracing.tracer) if tracing else Database(settings, on_error)
+    verifier = TokenVerifier(settings, on_fetch)
     opened: list[_Part] = [verifier, database, KeyExpiry(database, settings)]
     if metrics is not None:
         metrics.watch(database.pool)
         opened.append(metrics)
         if settings.metrics_port is None:
             pages.add_route("/metrics", metrics.answer, methods=["GET"])
+    if tracing is not None:
+        opened.insert(0, tracing)
     parts = {"database": database, "cursors": Cursors(database), "readiness": Readiness(database, verifier)}
     app = ConnexionMiddleware(
         pages,
@@ -91,6 +96,7 @@ def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document
             partial(SecurityHeaders, is_production=settings.is_production),
             partial(ServerErrorMiddleware, handler=_answer_defect),
             partial(RequestLog, observer=metrics),
+            *([partial(RequestTracing, tracer=tracing.tracer)] if tracing else []),
             partial(Cors, origins=settings.cors_origins, methods=list_methods(document)),
             ErrorBoundary,
             partial(ContractRouting, on_operation=note_operation),
@@ -106,6 +112,10 @@ def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document
     app.app, app.middleware_stack = app._build_middleware_stack()  # noqa: SLF001
     stack: ASGIApp = app
     return stack
+
+
+def _pass_over(_fact: object) -> None:
+    """Nobody counts it."""
 
 
 def _resolve_handler(parts: Mapping[str, object], operation_id: str) -> Callable[..., Awaitable[ASGIApp]]:

@@ -15,6 +15,7 @@ from taskflow.keys import KeyEndpoint, KeysError, PublishedKey
 from taskflow.migrations import NEWEST_VERSION, read_version
 from taskflow.settings import Settings, SettingsError
 from taskflow.threads import run_in_thread
+from taskflow.tracing import make_tracing
 
 CONNECT_TIMEOUT_SECONDS = 10
 ANSWER_TIMEOUT_SECONDS = 15
@@ -33,6 +34,11 @@ def run_checks(settings: Settings) -> Iterator[Result]:
     """Look at each part in turn. The settings have been read, so they are right."""
     callers = ", ".join(settings.cors_origins)
     yield Result("configuration", passed=True, finding=f"{settings.environment}, {callers} may call")
+    try:
+        make_tracing(settings)
+    except SettingsError as error:
+        yield Result("traces", passed=False, finding=str(error))
+        return
     try:
         complete = provide_secret(settings)
     except SettingsError as error:

@@ -23,8 +23,12 @@ from taskflow.settings import Settings
 MAX_TEXT = 512
 """How much of a path or user id is logged, in characters."""
 
-_QUIET = ("connexion", "psycopg", "alembic", "sqlalchemy", "asyncio", "httpx", "httpcore")
-"""Libraries whose messages below an error can quote users or name hosts; what matters of them we log ourselves."""
+_QUIET = {
+    **dict.fromkeys(["connexion", "psycopg", "alembic", "sqlalchemy", "asyncio", "httpx", "httpcore"], logging.ERROR),
+    # These name hosts in errors too.
+    **dict.fromkeys(["opentelemetry", "urllib3"], logging.CRITICAL),
+}
+"""Libraries whose messages below a level can quote users or name hosts; what matters of them we log ourselves."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 """What of a client's ids goes into a log and back to the client as it is."""
@@ -48,6 +52,11 @@ class RequestRecord:
 
 
 _current: ContextVar[RequestRecord | None] = ContextVar("current_request", default=None)
+
+
+def get_record() -> RequestRecord | None:
+    """Give what is known of the request under way, if there is one."""
+    return _current.get()
 
 
 def note_operation(operation: str) -> None:
@@ -186,8 +195,8 @@ def configure_logging(settings: Settings) -> None:
     """Send everything that this process logs to standard error, in the form that suits the environment."""
     handler = LineHandler(render_json if settings.is_production else render_text)
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def _begin_line(created: float, level: str, logger: str, message: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ MAX_LINES = 350
 IMPORTS = {
     "__main__": {"cli"},
     "cli": {"checks", "contract", "development", "embedded", "logs", "migrations", "server", "settings", "signals"},
-    "checks": {"app", "contract", "development", "embedded", "keys", "migrations", "settings", "threads"},
+    "checks": {"app", "contract", "development", "embedded", "keys", "migrations", "settings", "threads", "tracing"},
     "server": {
         "app",
         "development",
@@ -46,11 +46,13 @@ IMPORTS = {
         "metrics",
         "settings",
         "tasks",
+        "tracing",
     },
     "boundary": {"errors", "logs"},
     "health": {"answers", "auth", "database", "errors"},
     "tasks": {"answers", "cursors", "database", "errors", "etags", "idempotency", "lists", "statements"},
     "idempotency": {"database", "errors", "settings", "statements"},
+    "tracing": {"database", "logs", "settings", "threads"},
     "lists": {"cursors", "database", "etags", "statements"},
     "cursors": {"database", "errors", "statements"},
     "statements": {"database", "models"},

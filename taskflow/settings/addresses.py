@@ -36,18 +36,8 @@ def normalise_auth_url(url: str, *, may_be_plain: bool, may_have_query: bool = F
 
     Who can change what comes over plain http can sign for anybody; within one machine nobody can.
     """
-    try:
-        parsed = httpx.URL(url.strip())
-        host = parsed.raw_host.decode() if parsed.host else ""
-    except (httpx.InvalidURL, UnicodeError):
-        raise ValueError("must be a URL such as https://app.example.com") from None
-    if parsed.scheme not in _USUAL_PORTS or not (_HOST_NAME.fullmatch(host) or _is_address(host)):
-        raise ValueError("must be a URL such as https://app.example.com")
-    if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
-        raise ValueError(f"must have a port from 1 to {MAX_PORT}, or none")
-    if parsed.userinfo or parsed.fragment or (parsed.query and not may_have_query):
-        raise ValueError("must have no user, password, query or fragment")
-    if parsed.scheme == "http" and not may_be_plain and not _is_loopback(host):
+    parsed = _parse_url(url, "https://app.example.com", may_have_query=may_have_query)
+    if parsed.scheme == "http" and not may_be_plain and not _is_loopback(parsed.raw_host.decode()):
         raise ValueError("must begin with https:// in production, unless its host is this machine")
     if parsed.port == _USUAL_PORTS[parsed.scheme]:
         parsed = parsed.copy_with(port=None)  # as in an origin
@@ -57,6 +47,26 @@ def normalise_auth_url(url: str, *, may_be_plain: bool, may_have_query: bool = F
     if text.rstrip("/").endswith("/jwks"):
         raise ValueError("must be where Better Auth is; where its keys are is for JWKS_URL")
     return text.rstrip("/")
+
+
+def normalise_collector_url(url: str) -> str:
+    """Bring the address of a collector of traces to one form, without the path that it has for them."""
+    return str(_parse_url(url, "http://localhost:4318")).rstrip("/")
+
+
+def _parse_url(url: str, example: str, *, may_have_query: bool = False) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url.strip())
+        host = parsed.raw_host.decode() if parsed.host else ""
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError(f"must be a URL such as {example}") from None
+    if parsed.scheme not in _USUAL_PORTS or not (_HOST_NAME.fullmatch(host) or _is_address(host)):
+        raise ValueError(f"must be a URL such as {example}")
+    if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
+        raise ValueError(f"must have a port from 1 to {MAX_PORT}, or none")
+    if parsed.userinfo or parsed.fragment or (parsed.query and not may_have_query):
+        raise ValueError("must have no user, password, query or fragment")
+    return parsed
 
 
 def _is_address(host: str) -> bool:

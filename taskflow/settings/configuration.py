@@ -15,6 +15,7 @@ from taskflow.settings.addresses import (
     find_key_set,
     find_origin,
     normalise_auth_url,
+    normalise_collector_url,
     normalise_database_url,
     normalise_origin,
 )
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=MAX_PORT)
     metrics_port: int | Literal["off"] | None = None
+    otel_exporter_otlp_endpoint: str | None = None
     web_concurrency: int = Field(default=1, ge=1, le=256)
     shutdown_timeout: int = Field(default=30, ge=1, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -187,6 +189,11 @@ class Settings(BaseSettings):
             return None
         may_be_plain = info.data.get("environment") != "production"
         return normalise_auth_url(url, may_be_plain=may_be_plain, may_have_query=info.field_name == "jwks_url")
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _check_collector(cls, url: str | None) -> str | None:
+        return None if url is None else normalise_collector_url(url)
 
     @field_validator("better_auth_secret")
     @classmethod

@@ -55,6 +55,7 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "host": "127.0.0.1",
         "port": 8000,
         "metrics_port": None,
+        "otel_exporter_otlp_endpoint": None,
         "web_concurrency": 1,
         "shutdown_timeout": 30,
         "log_level": "info",

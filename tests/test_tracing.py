@@ -1,0 +1,265 @@
+"""Traces: a request goes on with the trace that it comes in, and what is told of it names nobody."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from tests.conftest import MakeDatabase
+from tests.support.cast import ALICE, BOB, SECRET
+from tests.support.logs import Scene, open_scene, wait_for_request
+from tests.support.processes import run_command
+from tests.support.server import make_environment, stop_process
+from tests.support.waiting import wait_for
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+
+
+@dataclass
+class Collector:
+    """What takes traces, and what it has been sent."""
+
+    server: ThreadingHTTPServer
+    status: int = 200
+    bodies: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def list_spans(self) -> list[Span]:
+        return [
+            span
+            for body in self.bodies
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+
+@contextmanager
+def run_collector() -> Iterator[Collector]:
+    """Take traces until the block ends."""
+    collector: Collector
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            assert self.path == "/v1/traces"
+            if collector.status == 200:
+                collector.bodies.append(body)
+            self.send_response(collector.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        collector = Collector(server)
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield collector
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def trace(database_url: str, collector: Collector, **variables: str) -> AbstractContextManager[Scene]:
+    """Run a server that sends its traces to the collector, and soon."""
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    return open_scene(database_url, **settings | variables)
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with run_collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_scene(make_database: MakeDatabase, collector: Collector) -> Iterator[Scene]:
+    with trace(make_database(), collector, DATABASE_TIMEOUT="0.5") as opened:
+        opened.client.headers.update(ALICE.headers)
+        # What the server does of itself when it starts, which is to remove old keys, is traced too.
+        wait_for(collector.list_spans, 10)
+        yield opened
+
+
+@pytest.fixture
+def scene(shared_scene: Scene, collector: Collector) -> Scene:
+    """A server that is traced, nothing of which the collector knows yet."""
+    collector.bodies.clear()
+    return shared_scene
+
+
+def describe(span: Span) -> dict[str, Any]:
+    """Give all that a span says, but for its own id and its times."""
+    attributes = {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
+    return {
+        "name": span.name,
+        "kind": Span.SpanKind.Name(span.kind),
+        "trace": span.trace_id.hex(),
+        "parent": span.parent_span_id.hex(),
+        "status": Status.StatusCode.Name(span.status.code) + span.status.message,
+        "attributes": attributes,
+        "events": list(span.events),
+    }
+
+
+def wait_for_spans(collector: Collector, number: int) -> list[Span]:
+    """Give the spans once there are so many, in order of their beginning."""
+    return sorted(
+        wait_for(lambda: spans if len(spans := collector.list_spans()) >= number else None, 10),
+        key=lambda span: span.start_time_unix_nano,
+    )
+
+
+def test_a_request_goes_on_with_its_trace(scene: Scene, collector: Collector) -> None:
+    """Its span is a child of the caller's, and the statement's is its own child; each lies within its parent."""
+    response = scene.client.post(ALICE.tasks, json={"title": "Buy groceries"}, headers=TRACEPARENT)
+    request, statement = wait_for_spans(collector, 2)
+    common = {"trace": TRACE, "status": "STATUS_CODE_UNSET", "events": []}
+    assert describe(request) == {
+        **common,
+        "name": "createTask",
+        "kind": "SPAN_KIND_SERVER",
+        "parent": PARENT,
+        "attributes": {
+            "http.request.method": "POST",
+            "http.response.status_code": 201,
+            "taskflow.request_id": response.headers["X-Request-Id"],
+        },
+    }
+    assert describe(statement) == {
+        **common,
+        "name": "create_task",
+        "kind": "SPAN_KIND_CLIENT",
+        "parent": request.span_id.hex(),
+        "attributes": {"db.system.name": "postgresql"},
+    }
+    assert request.start_time_unix_nano <= statement.start_time_unix_nano
+    assert statement.end_time_unix_nano <= request.end_time_unix_nano
+
+
+def test_a_request_without_a_trace_begins_one(scene: Scene, collector: Collector) -> None:
+    """Whose id stands in the log too."""
+    response = scene.client.get("/docs")
+    (span,) = wait_for_spans(collector, 1)
+    assert describe(span) == {
+        "name": "GET",
+        "kind": "SPAN_KIND_SERVER",
+        "trace": wait_for_request(scene.server, response)["trace_id"],
+        "parent": "",
+        "status": "STATUS_CODE_UNSET",
+        "attributes": {
+            "http.request.method": "GET",
+            "http.response.status_code": 200,
+            "taskflow.request_id": response.headers["X-Request-Id"],
+        },
+        "events": [],
+    }
+
+
+def test_a_caller_that_does_not_record_is_followed(scene: Scene, collector: Collector) -> None:
+    """What it has not sampled is not sent; the log names its trace all the same."""
+    unsampled = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
+    response = scene.client.get(ALICE.tasks, headers=unsampled)
+    assert wait_for_request(scene.server, response)["trace_id"] == TRACE
+    scene.client.get(ALICE.tasks, headers=TRACEPARENT)
+    assert [span.name for span in wait_for_spans(collector, 2)] == ["listTasks", "list_tasks"]
+
+
+def test_a_failure_is_marked_and_a_refusal_is_not(scene: Scene, collector: Collector) -> None:
+    """Ours, and not the client's."""
+    scene.client.get(BOB.tasks)
+    with scene.database.transaction():
+        scene.database.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        assert scene.client.get(ALICE.tasks).status_code == 503
+    spans = [(span.name, Status.StatusCode.Name(span.status.code)) for span in wait_for_spans(collector, 3)]
+    assert spans == [
+        ("listTasks", "STATUS_CODE_UNSET"),
+        ("listTasks", "STATUS_CODE_ERROR"),
+        ("list_tasks", "STATUS_CODE_ERROR"),
+    ]
+
+
+def test_a_trace_names_nobody(scene: Scene, collector: Collector) -> None:
+    """No user, path, token or text is in what is sent; nor where it was refused, or failed."""
+    scene.client.post(ALICE.tasks, json={"title": "Private words"}, headers=TRACEPARENT)
+    scene.client.get(ALICE.tasks, params={"q": "Private words"})
+    scene.client.get(ALICE.tasks, params={"cursor": "private"})
+    scene.client.get(f"{BOB.tasks}/1")
+    scene.client.post(ALICE.tasks, content=b'{"title": "Private')
+    wait_for_spans(collector, 7)
+    sent = b"".join(collector.bodies).lower()
+    for private in ("private", ALICE.id, BOB.id, "/api/", ALICE.token, SECRET):
+        assert private.lower().encode() not in sent
+
+
+def test_a_collector_that_takes_nothing_is_not_waited_for(make_database: MakeDatabase) -> None:
+    """Requests are answered as ever; that spans are lost is said once, and so is the end of it, without its address."""
+    with run_collector() as collector, trace(make_database(), collector) as scene:
+        collector.status = 400
+        wait_for(lambda: _ask(scene) and "traces cannot be sent" in scene.server.read_log(), 10)
+        collector.status = 200
+        wait_for(lambda: _ask(scene) and "traces are sent again" in scene.server.read_log(), 10)
+        log = scene.server.read_log()
+        assert log.count("traces cannot be sent") == log.count("traces are sent again") == 1
+        assert f":{collector.server.server_port}" not in log
+
+
+def _ask(scene: Scene) -> bool:
+    return scene.client.get(ALICE.tasks, headers=ALICE.headers).is_success
+
+
+def test_the_end_does_not_wait_for_a_collector_that_is_gone(make_database: MakeDatabase) -> None:
+    """What it has not taken then is lost."""
+    with run_collector() as collector:
+        pass
+    with trace(make_database(), collector) as scene:
+        assert _ask(scene)
+        started = monotonic()
+        assert stop_process(scene.server.process) == 0
+        assert monotonic() - started < 5
+        assert f":{collector.server.server_port}" not in scene.server.read_log()
+
+
+def test_every_worker_sends_its_spans(make_database: MakeDatabase) -> None:
+    """To the last: what there is at the end is sent."""
+    with run_collector() as collector:
+        with trace(make_database(), collector, WEB_CONCURRENCY="2", OTEL_BSP_SCHEDULE_DELAY="60000") as scene:
+            for _ in range(20):
+                assert httpx.get(scene.server.url + ALICE.tasks, headers=ALICE.headers).is_success
+            assert stop_process(scene.server.process) == 0
+        names = [span.name for span in collector.list_spans()]
+        assert (names.count("listTasks"), names.count("list_tasks")) == (20, 20)
+
+
+def test_that_it_is_not_installed_is_said_at_the_start(database_url: str, tmp_path: Path) -> None:
+    """By the server and by the check, with the remedy. Without the variable nothing of it is imported."""
+    (tmp_path / "opentelemetry").mkdir()
+    (tmp_path / "opentelemetry" / "__init__.py").write_text("raise ImportError")
+    environment = make_environment(DATABASE_URL=database_url, PYTHONPATH=os.fspath(tmp_path))
+    sentence = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed; "
+        "install taskflow[tracing], or unset it."
+    )
+    wanted = {**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    served = run_command(wanted, "serve", "--port", "0")
+    assert (served.returncode, served.stderr) == (2, f"taskflow: {sentence}\n")
+    checked = run_command(wanted, "check")
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (1, f"failed  traces         {sentence}")
+    assert run_command(environment, "migrate").returncode == 0
