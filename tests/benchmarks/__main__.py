@@ -1,21 +1,15 @@
 """Measures all servers side by side: `python -m tests.benchmarks`, or `make bench`."""
 
 import argparse
-import os
 from contextlib import ExitStack
 
 import psycopg
 
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
 from tests.benchmarks.exchanges import EXCHANGES, Exchange
 from tests.benchmarks.load import Figures, run_load
 from tests.benchmarks.report import Results, write_report
 from tests.benchmarks.servers import CONTENDERS, LIMIT, Contender, install_fastify, run_contender
-from tests.support.development import make_state_folder
-
-SERVER_CORE = {0}
-OTHER_CORE = {1}
+from tests.benchmarks.stage import SERVER_CORE, open_stage
 
 
 def main() -> None:
@@ -23,11 +17,8 @@ def main() -> None:
     exchanges = [exchange for exchange in EXCHANGES if not options.only or exchange.name in options.only]
     contenders = [contender for contender in CONTENDERS if not options.servers or contender.name in options.servers]
     install_fastify()
-    os.sched_setaffinity(0, OTHER_CORE)  # inherited by PostgreSQL and by wrk
     with ExitStack() as stack:
-        url = stack.enter_context(run_postgres(stack.enter_context(make_state_folder())))
-        migrate(url)
-        database = stack.enter_context(psycopg.connect(url, autocommit=True))
+        url, database = stack.enter_context(open_stage())
         urls = {
             contender: stack.enter_context(run_contender(contender, url, cores=SERVER_CORE))[0]
             for contender in contenders

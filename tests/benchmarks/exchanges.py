@@ -31,6 +31,8 @@ class Exchange:
     id_count: int = 0
     body: str | None = None
     token: str | None = None
+    condition: str | None = None
+    """What If-None-Match says."""
     has_constant_length: bool = False
     """Whether each right answer of one server is as long as the next."""
 
@@ -53,11 +55,13 @@ class Exchange:
         """
         path = f"{self.path}/{self.first_id + self.id_count - 1}" if self.id_count else self.path
         headers = {"Authorization": f"Bearer {self.token or User(self.user).token}"}
+        if self.condition is not None:
+            headers["If-None-Match"] = self.condition
         if self.body is not None:
             headers["Content-Type"] = "application/json"
         answer = httpx.request(self.method, url + path, headers=headers, content=self.body, timeout=60)
         assert answer.status_code == self.status, f"{self.name}: {answer.status_code} {answer.text[:500]}"
-        if self.status == 204:
+        if self.status in {204, 304}:
             assert answer.content == b""
         elif self.status >= 400:
             assert answer.json()["detail"]

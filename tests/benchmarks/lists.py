@@ -1,7 +1,6 @@
 """What the list of 100,000 tasks costs: memory, and the patience of others. `python -m tests.benchmarks.lists`."""
 
 import json
-import os
 import subprocess
 import time
 from contextlib import ExitStack
@@ -9,12 +8,10 @@ from contextlib import ExitStack
 import httpx
 import psycopg
 
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
 from tests.benchmarks.costs import read_cpu, read_memory
 from tests.benchmarks.servers import TASKFLOW, run_contender
+from tests.benchmarks.stage import SERVER_CORE, open_stage
 from tests.support.cast import ALICE, BOB
-from tests.support.development import make_state_folder
 
 SIZES = (12_500, 25_000, 50_000, 100_000)
 READERS = 3
@@ -23,11 +20,8 @@ LISTS_OF_A_READER = 5
 
 def main() -> None:
     with ExitStack() as stack:
-        os.sched_setaffinity(0, {1})
-        url = stack.enter_context(run_postgres(stack.enter_context(make_state_folder())))
-        migrate(url)
-        database = stack.enter_context(psycopg.connect(url, autocommit=True))
-        base_url, process = stack.enter_context(run_contender(TASKFLOW, url, cores={0}))
+        url, database = stack.enter_context(open_stage())
+        base_url, process = stack.enter_context(run_contender(TASKFLOW, url, cores=SERVER_CORE))
         client = stack.enter_context(httpx.Client(base_url=base_url, timeout=60))
         for _ in range(1_000):  # what a server holds that has worked, without any long list
             client.get(BOB.tasks, headers=BOB.headers)

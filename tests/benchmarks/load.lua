@@ -4,6 +4,7 @@ local method, path, body = os.getenv("METHOD"), os.getenv("REQUEST_PATH"), os.ge
 local first, count = tonumber(os.getenv("FIRST_ID")), tonumber(os.getenv("ID_COUNT"))
 local status, length = tonumber(os.getenv("EXPECTED_STATUS")), tonumber(os.getenv("EXPECTED_LENGTH"))
 local headers = { Authorization = "Bearer " .. os.getenv("TOKEN") }
+headers["If-None-Match"] = os.getenv("CONDITION")
 if body then headers["Content-Type"] = "application/json" end
 
 local threads = {}

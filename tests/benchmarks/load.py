@@ -42,6 +42,8 @@ def run_load(url: str, exchange: Exchange, *, seconds: float, length: int | None
     }
     if exchange.body is not None:
         environment["BODY"] = exchange.body
+    if exchange.condition is not None:
+        environment["CONDITION"] = exchange.condition
     if length is not None:
         environment["EXPECTED_LENGTH"] = str(length)
     result = subprocess.run(  # noqa: S603  our own command

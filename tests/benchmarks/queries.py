@@ -3,7 +3,6 @@
 `python -m tests.benchmarks.queries`. Each page is asked for by HTTP; the plan is that of the statement behind it.
 """
 
-import os
 import time
 from contextlib import ExitStack
 from statistics import median
@@ -12,11 +11,9 @@ import httpx
 import psycopg
 
 from taskflow import statements
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
 from tests.benchmarks.servers import TASKFLOW, run_contender
+from tests.benchmarks.stage import SERVER_CORE, open_stage
 from tests.support.cast import User
-from tests.support.development import make_state_folder
 
 ROUNDS = 20
 
@@ -36,12 +33,9 @@ QUERIES = (
 
 def main() -> None:
     with ExitStack() as stack:
-        os.sched_setaffinity(0, {1})
-        url = stack.enter_context(run_postgres(stack.enter_context(make_state_folder())))
-        migrate(url)
-        database = stack.enter_context(psycopg.connect(url, autocommit=True))
+        url, database = stack.enter_context(open_stage())
         fill(database)
-        base_url, _ = stack.enter_context(run_contender(TASKFLOW, url, cores={0}))
+        base_url, _ = stack.enter_context(run_contender(TASKFLOW, url, cores=SERVER_CORE))
         client = stack.enter_context(httpx.Client(base_url=base_url, timeout=60))
         names = [*USERS, "late"]
         print(f"| Query, limit=50 | {' | '.join(names)} | reads |\n|---|{'---:|' * len(names)}---|")

@@ -5,20 +5,15 @@ get with each kind of token in turn, in several rounds; the ratios are the media
 have the claims of Better Auth's jwt plugin, but for the short one, which has those of a bridge written by hand.
 """
 
-import os
 from contextlib import ExitStack
 from dataclasses import replace
 from statistics import median
 
-import psycopg
-
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
 from tests.benchmarks.exchanges import EXCHANGES, Exchange
 from tests.benchmarks.load import run_load
 from tests.benchmarks.servers import TASKFLOW, run_contender
+from tests.benchmarks.stage import SERVER_CORE, open_stage
 from tests.support.cast import User, sign
-from tests.support.development import make_state_folder
 from tests.support.keys import SigningKey, claim_better_auths, run_key_server
 
 ROUNDS = 5
@@ -31,11 +26,9 @@ def main() -> None:
     get = next(exchange for exchange in EXCHANGES if exchange.name == "get")
     keys = [SigningKey(algorithm, algorithm) for algorithm in ALGORITHMS]
     with ExitStack() as stack:
-        os.sched_setaffinity(0, {1})
+        url, database = stack.enter_context(open_stage())
         frontend = stack.enter_context(run_key_server(*keys))
-        url = stack.enter_context(run_postgres(stack.enter_context(make_state_folder())))
-        migrate(url)
-        get.prepare(stack.enter_context(psycopg.connect(url, autocommit=True)))
+        get.prepare(database)
         claims = claim_better_auths(frontend, sub=get.user, id=get.user, exp=2**33)
         tokens = {"HS256, short": User(get.user).token, "HS256": sign(claims)}
         tokens |= {key.algorithm: key.sign(claims) for key in keys}
@@ -43,7 +36,7 @@ def main() -> None:
         print("| Tokens | " + " | ".join(exchanges) + " |\n|---|" + "---:|" * len(exchanges))
         for cache, size in CACHES.items():
             variables = {"BETTER_AUTH_URL": frontend.origin, "TOKEN_CACHE_SIZE": size}
-            with run_contender(TASKFLOW, url, cores={0}, variables=variables) as (server, _):
+            with run_contender(TASKFLOW, url, cores=SERVER_CORE, variables=variables) as (server, _):
                 rounds = [_measure(server, exchanges) for _ in range(ROUNDS)]
             micros = [f"{median(times[name] for times in rounds) * 1e6:.0f} µs" for name in exchanges]
             ratios = [f"{median(times[name] / times['HS256'] for times in rounds):.2f}" for name in exchanges]

@@ -101,11 +101,12 @@ HANDLERS = {
 
 
 def read_contract() -> dict[str, Any]:
-    """The contract, with the one change that Connexion asks of its users, and JSON as the one answer.
+    """The operations on tasks, with the one change that Connexion asks of its users, and JSON as the one answer.
 
     Of several media types in one operation's answers it cannot choose by itself.
     """
     document: dict[str, Any] = deepcopy(yaml.safe_load(CONTRACT.read_text()))
+    document["paths"] = {path: item for path, item in document["paths"].items() if path.startswith("/api/")}
     scheme = document["components"]["securitySchemes"]["bearerAuth"]
     scheme["x-bearerInfoFunc"] = f"{__name__}.check_token"
     for response in document["components"]["responses"].values():
