@@ -3,73 +3,15 @@
 SCREENSHOTS=folder keeps pictures of the page.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
-from uuid import uuid4
 
-import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
-from psycopg.sql import SQL
+from playwright.sync_api import Page, Request, Route, expect
 
-from tests.conftest import MakeDatabase
-from tests.support.addresses import find_port
-from tests.support.application import TaskPage, open_page, run_application
+from tests.support.application import Stage, TaskPage
 from tests.support.browser import collect_complaints, keep_picture
-from tests.support.server import make_environment, run_server
 
 PATIENCE_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The application and TaskFlow, both running, and their database."""
-
-    url: str
-    taskflow_url: str
-    database: psycopg.Connection
-
-
-@pytest.fixture(scope="module")
-def stage(application: Path, make_database: MakeDatabase) -> Iterator[Stage]:
-    """Tokens are good for 8 seconds, which is 3 to the application: it renews them a little before."""
-    database_url, port, taskflow_port = make_database(), find_port(), find_port()
-    environment = make_environment(
-        ENVIRONMENT="production",
-        DATABASE_URL=database_url,
-        BETTER_AUTH_URL=f"http://localhost:{port}",
-        CORS_ORIGINS=f"http://localhost:{port}",
-    )
-    with (
-        run_application(application, database_url, f"http://127.0.0.1:{taskflow_port}", port, TOKEN_LIFE="8s") as url,
-        run_server(environment, "--port", str(taskflow_port)) as taskflow,
-        psycopg.connect(database_url, autocommit=True) as database,
-    ):
-        yield Stage(url, taskflow.url, database)
-
-
-@pytest.fixture
-def page(stage: Stage, browser: Browser) -> Iterator[Page]:
-    """The page of somebody who has never been here."""
-    with open_page(browser, stage.url) as page:
-        yield page
-
-
-@pytest.fixture
-def email() -> str:
-    """An address that has no account yet."""
-    return f"{uuid4().hex}@example.com"
-
-
-def read_rows(stage: Stage, email: str) -> list[tuple[object, ...]]:
-    """Give title, description and completion of the tasks of the account with this address."""
-    return stage.database.execute(
-        'SELECT title, description, is_completed FROM tasks JOIN "user" ON "user".id = user_id'
-        " WHERE email = %s ORDER BY tasks.id",
-        [email],
-    ).fetchall()
 
 
 def end_session(stage: Stage, page: Page, email: str) -> None:
@@ -96,7 +38,7 @@ def test_the_whole_story(stage: Stage, page: Page) -> None:
     user.press("Delete Water the plants")
     expect(user.tasks).to_have_count(2)
     kept = [("Buy groceries", "Milk, eggs, bread", True), ("Call the dentist", "Before Friday", False)]
-    assert read_rows(stage, email) == kept
+    assert stage.read_rows(email) == kept
     user.press("Sign out")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page.get_by_text("Your session has ended.")).to_have_count(0)
@@ -105,7 +47,7 @@ def test_the_whole_story(stage: Stage, page: Page) -> None:
     expect(user.tasks).to_have_count(2)
     user.edit("Buy groceries", "Buy vegetables", "")
     expect(user.tasks.nth(0)).to_contain_text("Buy vegetables")
-    assert read_rows(stage, email) == [("Buy vegetables", None, True), kept[1]]
+    assert stage.read_rows(email) == [("Buy vegetables", None, True), kept[1]]
     assert complaints == []
 
 
@@ -153,7 +95,7 @@ def test_a_second_click_makes_no_second_task(stage: Stage, page: Page, email: st
     only.continue_()
     expect(user.new_title).to_have_value("")
     expect(user.tasks).to_have_count(1)
-    assert read_rows(stage, email) == [("Buy groceries", None, False)]
+    assert stage.read_rows(email) == [("Buy groceries", None, False)]
     assert held == [only]
     user.tasks.get_by_role("button", name="Delete").dblclick()
     expect(user.tasks).to_have_count(0)
@@ -171,7 +113,7 @@ def test_what_is_wrong_is_said_where_it_is(stage: Stage, page: Page, email: str)
     expect(user.new_title).to_have_value(long_title)
     user.add("Short enough", "kept\nas typed")
     expect(user.tasks).to_have_count(1)
-    assert read_rows(stage, email) == [("Short enough", "kept\nas typed", False)]
+    assert stage.read_rows(email) == [("Short enough", "kept\nas typed", False)]
     expect(user.alert).to_have_count(0)
     expect(user.new_title).to_have_attribute("aria-invalid", "false")
     user.edit("Short enough", "", "kept")
@@ -181,29 +123,6 @@ def test_what_is_wrong_is_said_where_it_is(stage: Stage, page: Page, email: str)
     user.tasks.get_by_role("checkbox").click()
     expect(user.alert).to_contain_text("There is no task with this task_id.")
     expect(user.tasks).to_have_count(0)
-
-
-def test_an_edit_changes_nothing_that_was_not_edited(stage: Stage, page: Page, email: str) -> None:
-    """Somebody else has renamed the task meanwhile, and the list has been read again: the new title stays."""
-    user = TaskPage(page)
-    user.sign_up(email)
-    for number, title in enumerate(("Buy groceries", "Gone"), start=1):
-        user.add(title)
-        expect(user.tasks).to_have_count(number)
-    user.press("Edit Buy groceries")
-    form = page.get_by_role("form", name="Edit Buy groceries")
-    form.get_by_label("Description").fill("Milk")
-    owned = 'FROM "user" AS owner WHERE owner.id = user_id AND email = %s'
-    stage.database.execute(
-        SQL("UPDATE tasks SET title = 'Buy vegetables' {} AND title = 'Buy groceries'").format(SQL(owned)), [email]
-    )
-    gone = SQL(owned.replace("FROM", "USING"))
-    stage.database.execute(SQL("DELETE FROM tasks {} AND title = 'Gone'").format(gone), [email])
-    user.press("Delete Gone")
-    expect(user.tasks).to_have_count(1)
-    user.press("Save")
-    expect(user.tasks.get_by_role("checkbox")).to_be_visible()
-    assert read_rows(stage, email) == [("Buy vegetables", "Milk", False)]
 
 
 def test_a_token_that_expires_is_not_noticed(stage: Stage, page: Page, email: str) -> None:
@@ -220,7 +139,7 @@ def test_a_token_that_expires_is_not_noticed(stage: Stage, page: Page, email: st
         user.add(f"Task {number}")
         expect(user.tasks).to_have_count(number)
     assert refusals == []
-    assert len(read_rows(stage, email)) == number
+    assert len(stage.read_rows(email)) == number
 
 
 def test_a_token_that_is_refused_is_renewed_once(page: Page, email: str) -> None:
@@ -274,10 +193,10 @@ def test_a_session_that_has_ended_is_said_to_have(stage: Stage, page: Page, emai
     end_session(stage, page, email)
     user.add("Water the plants")
     expect(page.get_by_text("Your session has ended.")).to_be_visible()
-    assert read_rows(stage, email) == [("Buy groceries", None, False)]
+    assert stage.read_rows(email) == [("Buy groceries", None, False)]
     user.sign_in(email)
     expect(user.new_title).to_have_value("Water the plants")
     expect(page.get_by_role("form", name="Edit Buy groceries").get_by_label("Title")).to_have_value("Half an edi")
     user.press("Add")
     expect(user.tasks).to_have_count(2)
-    assert [title for title, *_ in read_rows(stage, email)] == ["Buy groceries", "Water the plants"]
+    assert [title for title, *_ in stage.read_rows(email)] == ["Buy groceries", "Water the plants"]

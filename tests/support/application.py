@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psycopg
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.support.addresses import write_plain_url
@@ -68,6 +69,23 @@ def run_application(folder: Path, database_url: str, taskflow_url: str, port: in
             process.wait(STOP_SECONDS)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The application and TaskFlow, both running, and their database."""
+
+    url: str
+    taskflow_url: str
+    database: psycopg.Connection
+
+    def read_rows(self, email: str) -> list[tuple[object, ...]]:
+        """Give title, description and completion of the tasks of the account with this address."""
+        return self.database.execute(
+            'SELECT title, description, is_completed FROM tasks JOIN "user" ON "user".id = user_id'
+            " WHERE email = %s ORDER BY tasks.id",
+            [email],
+        ).fetchall()
+
+
 @contextmanager
 def open_page(browser: Browser, url: str) -> Iterator[Page]:
     """Give the page of the application as somebody sees it who has never been there."""
@@ -97,7 +115,10 @@ class TaskPage:
 
     @property
     def new_title(self) -> Locator:
-        return self.page.get_by_role("form", name="New task").get_by_label("Title")
+        return self.find_form("New task").get_by_label("Title")
+
+    def find_form(self, name: str) -> Locator:
+        return self.page.get_by_role("form", name=name)
 
     def enter_account(self, email: str) -> None:
         self.page.get_by_label("E-mail").fill(email)
@@ -112,18 +133,22 @@ class TaskPage:
         self.enter_account(email)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
 
+    def fill(self, form: str, title: str, description: str) -> None:
+        self.find_form(form).get_by_label("Title").fill(title)
+        self.find_form(form).get_by_label("Description").fill(description)
+
     def add(self, title: str, description: str = "") -> None:
-        form = self.page.get_by_role("form", name="New task")
-        form.get_by_label("Title").fill(title)
-        form.get_by_label("Description").fill(description)
+        self.fill("New task", title, description)
         self.press("Add")
 
     def edit(self, old_title: str, title: str, description: str) -> None:
         self.press(f"Edit {old_title}")
-        form = self.page.get_by_role("form", name=f"Edit {old_title}")
-        form.get_by_label("Title").fill(title)
-        form.get_by_label("Description").fill(description)
+        self.fill(f"Edit {old_title}", title, description)
         self.press("Save")
+
+    def come_back(self) -> None:
+        """Look at the page again, after having looked at another one."""
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()

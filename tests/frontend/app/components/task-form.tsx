@@ -1,12 +1,10 @@
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 import type { ApiError } from "../lib/api-error";
-
-export type Draft = { title: string; description: string };
-
-export const emptyDraft: Draft = { title: "", description: "" };
+import type { Draft } from "../lib/draft";
 
 type Props = {
   label: string;
+  notice?: ReactNode;
   draft: Draft;
   onDraft: (draft: Draft) => void;
   onSubmit: () => Promise<ApiError | null>;
@@ -14,7 +12,7 @@ type Props = {
 };
 
 /** Title and description, each with what the server said is wrong with it. */
-export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
+export function TaskForm({ label, notice, draft, onDraft, onSubmit, children }: Props) {
   const [fields, setFields] = useState<ApiError["fields"]>({});
   const [isBusy, setBusy] = useState(false);
 
@@ -31,6 +29,7 @@ export function TaskForm({ label, draft, onDraft, onSubmit, children }: Props) {
 
   return (
     <form className="card" aria-label={label} onSubmit={(event) => void submit(event)}>
+      {notice}
       <Field
         label="Title"
         value={draft.title}

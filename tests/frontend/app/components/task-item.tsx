@@ -1,22 +1,26 @@
 import { useState } from "react";
-import type { Task, TaskChange } from "../lib/api";
-import type { ApiError } from "../lib/api-error";
-import { type Draft, TaskForm } from "./task-form";
+import type { TaskApi } from "../lib/api";
+import { deleteSeen } from "../lib/edit";
+import type { Task } from "../lib/task";
+import { TaskEditor } from "./task-editor";
+import type { Change } from "./use-tasks";
 
 type Props = {
+  api: TaskApi;
   task: Task;
-  /** Each gives what is wrong, if it was not done. */
-  onChange: (change: TaskChange) => Promise<ApiError | null>;
-  onDelete: () => Promise<ApiError | null>;
+  onChange: Change;
+  onEdit: (isEdited: boolean) => void;
 };
 
-export function TaskItem({ task, onChange, onDelete }: Props) {
-  const [edit, setEdit] = useState<{ original: Draft; draft: Draft } | null>(null);
+export function TaskItem({ api, task, onChange, onEdit }: Props) {
+  const [isEdited, setEdited] = useState(false);
   const [isBusy, setBusy] = useState(false);
+  const [isSpared, setSpared] = useState(false);
 
   /** One thing at a time: a second click would be meant for what the first one makes. */
   async function act(action: () => Promise<unknown>) {
     setBusy(true);
+    setSpared(false);
     try {
       await action();
     } finally {
@@ -24,45 +28,36 @@ export function TaskItem({ task, onChange, onDelete }: Props) {
     }
   }
 
-  if (edit) {
-    const { original, draft } = edit;
-    const save = async () => {
-      // A merge patch: what the user has not touched stays as it is, whatever others have made of it.
-      const change: TaskChange = {};
-      if (draft.title !== original.title) {
-        change.title = draft.title;
-      }
-      if (draft.description !== original.description) {
-        change.description = draft.description || null;
-      }
-      const failure = await onChange(change);
-      if (!failure) {
-        setEdit(null);
-      }
-      return failure;
-    };
+  function open(isEdited: boolean) {
+    setSpared(false);
+    setEdited(isEdited);
+    onEdit(isEdited);
+  }
+
+  function toggle() {
+    return onChange(async () => {
+      // Without a condition: done is done, whatever somebody else has made of the text.
+      const changed = await api.update(task.id, { is_completed: !task.is_completed });
+      return (tasks) => tasks.map((one) => (one.id === changed.id ? changed : one));
+    });
+  }
+
+  function remove() {
+    return onChange(async () => {
+      // Nobody can bring it back: so nobody deletes what they have not seen.
+      const changed = await deleteSeen(api, task);
+      setSpared(changed !== null);
+      return (tasks) => tasks.flatMap((one) => (one.id === task.id ? (changed ?? []) : one));
+    });
+  }
+
+  if (isEdited) {
     return (
       <li>
-        <TaskForm
-          label={`Edit ${original.title}`}
-          draft={draft}
-          onDraft={(draft) => setEdit({ original, draft })}
-          onSubmit={save}
-        >
-          <button>Save</button>
-          <button type="button" className="quiet" onClick={() => setEdit(null)}>
-            Cancel
-          </button>
-        </TaskForm>
+        <TaskEditor api={api} task={task} onChange={onChange} onClose={() => open(false)} />
       </li>
     );
   }
-
-  function begin() {
-    const original = { title: task.title, description: task.description ?? "" };
-    setEdit({ original, draft: original });
-  }
-
   return (
     <li>
       <label className={task.is_completed ? "done" : undefined}>
@@ -70,14 +65,20 @@ export function TaskItem({ task, onChange, onDelete }: Props) {
           type="checkbox"
           checked={task.is_completed}
           disabled={isBusy}
-          onChange={() => void act(() => onChange({ is_completed: !task.is_completed }))}
+          onChange={() => void act(toggle)}
         />
         <span>
           {task.title}
           {task.description && <small>{task.description}</small>}
         </span>
       </label>
-      <button type="button" className="quiet" aria-label={`Edit ${task.title}`} disabled={isBusy} onClick={begin}>
+      <button
+        type="button"
+        className="quiet"
+        aria-label={`Edit ${task.title}`}
+        disabled={isBusy}
+        onClick={() => open(true)}
+      >
         Edit
       </button>
       <button
@@ -85,10 +86,13 @@ export function TaskItem({ task, onChange, onDelete }: Props) {
         className="quiet"
         aria-label={`Delete ${task.title}`}
         disabled={isBusy}
-        onClick={() => void act(onDelete)}
+        onClick={() => void act(remove)}
       >
         Delete
       </button>
+      {isSpared && (
+        <p role="alert">Somebody has changed this task, so it is not deleted yet. Delete what is there now, or keep it.</p>
+      )}
     </li>
   );
 }
