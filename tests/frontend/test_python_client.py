@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.cast import ALICE, BOB
-from tests.support.contract import CONTRACT
+from tests.support.contract import CONTRACT, load_contract
 from tests.support.node import run_to_end
 from tests.support.problems import expect_problem
 from tests.support.server import Server, make_environment
@@ -23,10 +23,14 @@ PROGRAM = '''
 import asyncio
 import json
 import os
+from collections.abc import Iterator
+from uuid import uuid4
 
+import httpx
 from taskflow_client import AuthenticatedClient
 from taskflow_client.api.tasks import create_task, delete_task, get_task, list_tasks, update_task
-from taskflow_client.models import CreateTaskDTO, ErrorResponse, Task, UpdateTaskDTO
+from taskflow_client.models import CreateTaskDTO, ErrorResponse, ListTasksSort, Task, UpdateTaskDTO
+from taskflow_client.types import UNSET, Unset
 
 client = AuthenticatedClient(base_url=os.environ["TASKFLOW_URL"], token=os.environ["TOKEN"])
 user = os.environ["USER_ID"]
@@ -45,28 +49,67 @@ def expect_error(answer: object) -> ErrorResponse:
     return answer
 
 
-task = expect_task(create_task.sync(user, client=client, body=CreateTaskDTO(title="Buy groceries")))
-found = expect_task(get_task.sync(user, task.id, client=client))
-assert found == task
-changed = expect_task(update_task.sync(user, task.id, client=client, body=UpdateTaskDTO(is_completed=True)))
+def walk_pages(q: str) -> Iterator[list[str]]:
+    """Give the titles of each page, one task long."""
+    cursor: str | Unset = UNSET
+    while True:
+        answer = list_tasks.sync_detailed(
+            user, client=client, is_completed=False, q=q, sort=ListTasksSort("-title"), limit=1, cursor=cursor
+        )
+        assert isinstance(answer.parsed, list)
+        yield [one.title for one in answer.parsed]
+        links = httpx.Response(200, headers=answer.headers).links
+        if "next" not in links:
+            return
+        cursor = httpx.URL(links["next"]["url"]).params["cursor"]
+
+
+groceries, nothing, key = CreateTaskDTO(title="Buy groceries"), CreateTaskDTO(title="Buy nothing"), uuid4().hex
+task = expect_task(create_task.sync(user, client=client, body=groceries, idempotency_key=key))
+assert create_task.sync(user, client=client, body=groceries, idempotency_key=key) == task
+reused = expect_error(create_task.sync(user, client=client, body=nothing, idempotency_key=key))
+call = expect_task(create_task.sync(user, client=client, body=CreateTaskDTO(title="Call home")))
+pages = list(walk_pages("O"))
+found = get_task.sync_detailed(user, task.id, client=client)
+assert found.parsed == task
+# The header's own text: a datetime is not written as it was read.
+tag = found.headers["ETag"]
+same = get_task.sync_detailed(user, task.id, client=client, if_none_match=tag)
+complete = UpdateTaskDTO(is_completed=True)
+changed = expect_task(update_task.sync(user, task.id, client=client, body=complete, if_match=tag))
 assert changed.updated_at > task.updated_at
+too_late = expect_error(update_task.sync(user, task.id, client=client, body=complete, if_match=tag))
+spared = expect_error(delete_task.sync(user, task.id, client=client, if_match=tag))
+delete_task.sync(user, call.id, client=client)
 refused = expect_error(update_task.sync(user, task.id, client=client, body=UpdateTaskDTO(title="")))
 forbidden = expect_error(list_tasks.sync(os.environ["OTHER_ID"], client=client))
 
 
 async def go_on() -> dict[str, object]:
-    tasks = await list_tasks.asyncio(user, client=client)
+    listed = await list_tasks.asyncio_detailed(user, client=client)
+    tasks = listed.parsed
     assert isinstance(tasks, list)
+    unchanged = await list_tasks.asyncio_detailed(user, client=client, if_none_match=listed.headers["ETag"])
     deleted = await delete_task.asyncio_detailed(user, task.id, client=client)
     missing = await get_task.asyncio(user, task.id, client=client)
     return {
         "tasks": [one.to_dict() for one in tasks],
+        "unchanged": [unchanged.status_code, unchanged.parsed],
         "deleted": [deleted.status_code, deleted.parsed],
         "missing": expect_error(missing).detail,
     }
 
 
-report = {"changed": changed.to_dict(), "refused": refused.to_dict(), "forbidden": forbidden.detail}
+report = {
+    "reused": reused.to_dict(),
+    "pages": pages,
+    "same": [same.status_code, same.parsed],
+    "changed": changed.to_dict(),
+    "too_late": too_late.to_dict(),
+    "spared": spared.detail,
+    "refused": refused.to_dict(),
+    "forbidden": forbidden.detail,
+}
 print(json.dumps(report | asyncio.run(go_on())))
 '''
 
@@ -101,12 +144,18 @@ def test_every_operation_does_what_its_types_say(folder: Path, server: Server, a
     """In both manners, with and without waiting; errors are problem documents, 204 is nothing."""
     environment = make_environment(TASKFLOW_URL=server.url, USER_ID=ALICE.id, OTHER_ID=BOB.id, TOKEN=ALICE.token)
     report = json.loads(run_to_end(sys.executable, "program.py", folder=folder, environment=environment))
-    changed = report["changed"]
+    changed, examples = report["changed"], load_contract()["components"]["examples"]
     assert report == {
+        "reused": examples["KeyReused"]["value"],
+        "pages": [["Call home"], ["Buy groceries"]],
+        "same": [304, None],
         "changed": expect_task(ALICE, is_completed=True),
+        "too_late": examples["TaskChanged"]["value"],
+        "spared": examples["TaskChanged"]["value"]["detail"],
         "refused": expect_problem(422, "title must not be empty.", title="must not be empty"),
         "forbidden": "The user_id in the path is not the user of the token.",
         "tasks": [changed],
+        "unchanged": [304, None],
         "deleted": [204, None],
         "missing": "There is no task with this task_id.",
     }

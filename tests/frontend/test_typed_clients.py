@@ -19,6 +19,9 @@ from tests.support.tasks import expect_task
 
 PROGRAMS = ("openapi-fetch", "hey-api")
 
+TOO_LATE = load_contract()["components"]["examples"]["TaskChanged"]["value"]
+REUSED = load_contract()["components"]["examples"]["KeyReused"]["value"]
+
 SOURCES = [
     path
     for name in ("auth", "clients", "app")
@@ -76,8 +79,14 @@ def test_every_operation_does_what_its_types_say(name: str, clients: Path, serve
     assert report == {
         "before": [],
         "created": created,
+        "again": created,
+        "reused": REUSED,
+        "pages": [["Call home"], ["Buy groceries"]],
+        "same": 304,
         "found": created,
         "changed": {**created, "is_completed": True, "updated_at": report["changed"]["updated_at"]},
+        "tooLate": TOO_LATE,
+        "spared": TOO_LATE["detail"],
         "refused": expect_problem(422, "title must not be empty.", title="must not be empty"),
         "deleted": {"status": 204, "hasBody": False, "failed": False},
         "missing": "There is no task with this task_id.",
@@ -87,13 +96,22 @@ def test_every_operation_does_what_its_types_say(name: str, clients: Path, serve
             "detail": 'Not authenticated; send the header "Authorization: Bearer <token>".',
         },
     }
-    assert alice.get(ALICE.tasks).json() == []
+    assert [task["title"] for task in alice.get(ALICE.tasks).json()] == ["Call home", "Water the plants"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_operation_is_used(name: str, clients: Path) -> None:
-    """An operation that is added to the contract must be added to the programs."""
+    """An operation that is added to the contract must be added to the programs, and so must a parameter."""
     source = (clients / f"{name}.ts").read_text()
+    parameters = {
+        parameter["name"]
+        for item in load_contract()["paths"].values()
+        for operation in item.values()
+        for parameter in operation["parameters"]
+    }
+    imported = re.findall(r'from "(\.\./app/[^"]+)\.js"', source)
+    sources = source + "".join((clients / f"{path}.ts").read_text() for path in imported if "schema" not in path)
+    assert {parameter for parameter in parameters if not re.search(rf"\b{parameter}\b", sources)} == set()
     for path, item in load_contract()["paths"].items():
         for method, operation in item.items():
             call = f'api.{method.upper()}("{path}"' if name == "openapi-fetch" else f"await {operation['operationId']}("

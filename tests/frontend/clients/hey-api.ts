@@ -11,15 +11,37 @@ const client = createClient({ baseUrl, fetch: (input, init) => send(new Request(
 const path = { user_id };
 
 const before = await listTasks({ client, path });
-const created = await createTask({ client, path, body: { title: "Buy groceries" } });
+const once = { client, path, headers: { "Idempotency-Key": crypto.randomUUID() } };
+const created = await createTask({ ...once, body: { title: "Buy groceries" } });
+const again = await createTask({ ...once, body: { title: "Buy groceries" } });
+const reused = await createTask({ ...once, body: { title: "Buy nothing" } });
 if (created.error) {
   throw new Error(created.error.detail);
 }
 const task: Task = created.data;
 const one = { client, path: { user_id, task_id: task.id } };
 
+for (const title of ["Call home", "Water the plants"]) {
+  await createTask({ client, path, body: { title } });
+}
+const pages: string[][] = [];
+let cursor: string | undefined;
+do {
+  const query = { is_completed: false, q: "O", sort: "-title", limit: 1, cursor } as const;
+  const page = await listTasks({ client, path, query });
+  pages.push((page.data ?? []).map((one) => one.title));
+  const link = page.response?.headers.get("Link")?.match(/^<(.*)>; rel="next"$/)?.[1];
+  cursor = link && (new URL(link, baseUrl).searchParams.get("cursor") ?? undefined);
+} while (cursor);
+const listed = await listTasks({ client, path });
+const headers = { "If-None-Match": listed.response?.headers.get("ETag") ?? undefined };
+const same = await listTasks({ client, path, headers });
+
 const found = await getTask(one);
-const changed = await updateTask({ ...one, body: { is_completed: true } });
+const seen = { ...one, headers: { "If-Match": `"${task.updated_at}"` } };
+const changed = await updateTask({ ...seen, body: { is_completed: true } });
+const tooLate = await updateTask({ ...seen, body: { title: "Buy nothing" } });
+const spared = await deleteTask(seen);
 const refused = await updateTask({ ...one, body: { title: "" } });
 const deleted = await deleteTask(one);
 const missing = await deleteTask(one);
@@ -31,8 +53,14 @@ console.log(
   JSON.stringify({
     before: before.data,
     created: task,
+    again: again.data,
+    reused: reused.error,
+    pages,
+    same: same.response?.status,
     found: found.data,
     changed: changed.data,
+    tooLate: tooLate.error,
+    spared: spared.error?.detail,
     refused: refused.error,
     deleted: {
       status: deleted.response?.status,

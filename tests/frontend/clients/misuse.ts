@@ -20,6 +20,16 @@ export async function misuse(): Promise<void> {
   await api.GET("/api/{user_id}/tasks", { params: { path: {} } });
   // @ts-expect-error a task_id is a number
   await api.GET("/api/{user_id}/tasks/{task_id}", { params: { path: { user_id: "alice", task_id: "1" } } });
+  // @ts-expect-error there is no such order
+  await api.GET("/api/{user_id}/tasks", { params: { path, query: { sort: "size" } } });
+  // @ts-expect-error a limit is a number
+  await api.GET("/api/{user_id}/tasks", { params: { path, query: { limit: "10" } } });
+  // @ts-expect-error is_completed is true or false
+  await api.GET("/api/{user_id}/tasks", { params: { path, query: { is_completed: "all" } } });
+  // @ts-expect-error pages have no numbers
+  await api.GET("/api/{user_id}/tasks", { params: { path, query: { page: 2 } } });
+  // @ts-expect-error a creation replaces nothing
+  await api.POST("/api/{user_id}/tasks", { params: { path, header: { "If-Match": "*" } }, body: { title: "x" } });
   // @ts-expect-error title is required
   await api.POST("/api/{user_id}/tasks", { params: { path }, body: {} });
   // @ts-expect-error a title is text
@@ -36,6 +46,14 @@ export async function misuse(): Promise<void> {
   await listTasks({ path: {} });
   // @ts-expect-error a task_id is a number
   await getTask({ path: { user_id: "alice", task_id: "1" } });
+  // @ts-expect-error there is no such order
+  await listTasks({ path, query: { sort: "size" } });
+  // @ts-expect-error pages have no numbers
+  await listTasks({ path, query: { page: 2 } });
+  // @ts-expect-error an ETag is text
+  await updateTask({ path: one, headers: { "If-Match": 1 }, body: {} });
+  // @ts-expect-error a key is text
+  await createTask({ path, headers: { "Idempotency-Key": 1 }, body: { title: "x" } });
   // @ts-expect-error title is required
   await createTask({ path, body: {} });
   // @ts-expect-error is_completed is true or false

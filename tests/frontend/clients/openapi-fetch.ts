@@ -2,10 +2,10 @@
 
 import createClient from "openapi-fetch";
 import { authorizedFetch } from "../app/lib/authorized-fetch.js";
-import type { components, paths } from "../app/lib/schema.js";
+import { walkPages } from "../app/lib/pages.js";
+import type { paths } from "../app/lib/schema.js";
+import { type Task, writeETag } from "../app/lib/task.js";
 import { baseUrl, tokens, user_id } from "./environment.js";
-
-type Task = components["schemas"]["Task"];
 
 let current = 0;
 const api = createClient<paths>({
@@ -15,7 +15,10 @@ const api = createClient<paths>({
 const path = { user_id };
 
 const before = await api.GET("/api/{user_id}/tasks", { params: { path } });
-const created = await api.POST("/api/{user_id}/tasks", { params: { path }, body: { title: "Buy groceries" } });
+const once = { params: { path, header: { "Idempotency-Key": crypto.randomUUID() } } };
+const created = await api.POST("/api/{user_id}/tasks", { ...once, body: { title: "Buy groceries" } });
+const again = await api.POST("/api/{user_id}/tasks", { ...once, body: { title: "Buy groceries" } });
+const reused = await api.POST("/api/{user_id}/tasks", { ...once, body: { title: "Buy nothing" } });
 if (created.error) {
   // Of every status that the contract names, the error has its sentence.
   throw new Error(created.error.detail);
@@ -23,8 +26,22 @@ if (created.error) {
 const task: Task = created.data;
 const one = { params: { path: { user_id, task_id: task.id } } };
 
+for (const title of ["Call home", "Water the plants"]) {
+  await api.POST("/api/{user_id}/tasks", { params: { path }, body: { title } });
+}
+const pages: string[][] = [];
+for await (const page of walkPages(api, user_id, { is_completed: false, q: "O", sort: "-title", limit: 1 })) {
+  pages.push(page.map((one) => one.title));
+}
+const listed = await api.GET("/api/{user_id}/tasks", { params: { path } });
+const header = { "If-None-Match": listed.response.headers.get("ETag") ?? undefined };
+const same = await api.GET("/api/{user_id}/tasks", { params: { path, header } });
+
 const found = await api.GET("/api/{user_id}/tasks/{task_id}", one);
-const changed = await api.PATCH("/api/{user_id}/tasks/{task_id}", { ...one, body: { is_completed: true } });
+const seen = { params: { ...one.params, header: { "If-Match": writeETag(task) } } };
+const changed = await api.PATCH("/api/{user_id}/tasks/{task_id}", { ...seen, body: { is_completed: true } });
+const tooLate = await api.PATCH("/api/{user_id}/tasks/{task_id}", { ...seen, body: { title: "Buy nothing" } });
+const spared = await api.DELETE("/api/{user_id}/tasks/{task_id}", seen);
 const refused = await api.PATCH("/api/{user_id}/tasks/{task_id}", { ...one, body: { title: "" } });
 const deleted = await api.DELETE("/api/{user_id}/tasks/{task_id}", one);
 const missing = await api.DELETE("/api/{user_id}/tasks/{task_id}", one);
@@ -36,8 +53,14 @@ console.log(
   JSON.stringify({
     before: before.data,
     created: task,
+    again: again.data,
+    reused: reused.error,
+    pages,
+    same: same.response.status,
     found: found.data,
     changed: changed.data,
+    tooLate: tooLate.error,
+    spared: spared.error?.detail,
     refused: refused.error,
     deleted: { status: deleted.response.status, hasBody: deleted.data !== undefined, failed: deleted.error !== undefined },
     missing: missing.error?.detail,
