@@ -12,11 +12,12 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
-from tests.support.application import Stage, build_application, open_page, run_application
+from tests.support.application import build_application, open_page, run_application
 from tests.support.browser import run_browser
 from tests.support.contract import CONTRACT
 from tests.support.node import install_packages, run_to_end
 from tests.support.server import make_environment, run_server
+from tests.support.stage import Stage
 
 FRONTEND = Path(__file__).parent
 

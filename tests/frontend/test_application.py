@@ -8,8 +8,9 @@ from time import monotonic
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.support.application import Stage, TaskPage
+from tests.support.application import TaskPage
 from tests.support.browser import collect_complaints, keep_picture
+from tests.support.stage import Stage
 
 PATIENCE_SECONDS = 60
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
-from tests.support.application import Stage, TaskPage, open_page
+from tests.support.application import TaskPage, open_page
 from tests.support.browser import collect_complaints, keep_picture
+from tests.support.stage import Stage
 
 SPARED = "Somebody has changed this task, so it is not deleted yet."
 GONE = "Somebody has deleted this task."

@@ -1,7 +1,5 @@
 """What the user of the application sees when something behind it fails, and that it recovers without a reload."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -10,47 +8,13 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
-from tests.support.application import TaskPage, open_page, run_application
-from tests.support.browser import collect_complaints
+from tests.support.application import run_application
 from tests.support.cluster import make_cluster
-from tests.support.server import Server, make_environment, run_server
+from tests.support.stage import UNREACHABLE, run_stage
 
 RECOVERY_MS = 20_000
 
-UNREACHABLE = "The server cannot be reached."
 AWAY = "The sign-in service does not answer at the moment."
-
-
-class Backend:
-    """A TaskFlow that can be started again and again at the same address."""
-
-    def __init__(self, database_url: str, app_url: str) -> None:
-        self._port = find_port()
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._environment = make_environment(
-            ENVIRONMENT="production",
-            DATABASE_URL=database_url,
-            DATABASE_TIMEOUT="1",
-            BETTER_AUTH_URL=app_url,
-            CORS_ORIGINS=app_url,
-        )
-
-    def run(self) -> AbstractContextManager[Server]:
-        return run_server(self._environment, "--port", str(self._port))
-
-
-@contextmanager
-def run_stage(
-    application: Path, database_url: str, browser: Browser, **variables: str
-) -> Iterator[tuple[Backend, TaskPage, list[str]]]:
-    """Run the application and open its page; give a TaskFlow to be started, the page, and its complaints."""
-    port = find_port()
-    backend = Backend(database_url, f"http://localhost:{port}")
-    with (
-        run_application(application, database_url, backend.url, port, **variables) as url,
-        open_page(browser, url) as page,
-    ):
-        yield backend, TaskPage(page), collect_complaints(page)
 
 
 def expect_complaints(complaints: list[str], *reasons: str) -> None:

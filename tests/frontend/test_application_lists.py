@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Browser, Page, Response, Route, expect
 
-from tests.support.application import Stage, TaskPage, open_page
+from tests.support.application import TaskPage, open_page
+from tests.support.stage import Stage
 
 
 @pytest.fixture
@@ -11,6 +12,7 @@ def user(page: Page, email: str) -> TaskPage:
     """Somebody with two tasks, the first one done."""
     user = TaskPage(page)
     user.sign_up(email)
+    expect(page.get_by_text("Nothing to do.")).to_be_visible()
     for number, title in enumerate(("Buy groceries", "Call home"), start=1):
         user.add(title)
         expect(user.tasks).to_have_count(number)
@@ -23,6 +25,14 @@ def look_again(user: TaskPage, stage: Stage) -> Response:
     """Come back to the page; give the answer to its question for the list."""
     with user.page.expect_response(lambda response: is_list(response, stage)) as answer:
         user.come_back()
+    return answer.value
+
+
+def choose(user: TaskPage, stage: Stage, name: str) -> Response:
+    """Choose what is shown; give the answer to the question for that, once all of it is there."""
+    with user.page.expect_response(lambda response: is_list(response, stage)) as answer:
+        user.page.get_by_label("Show").select_option(name)
+    answer.value.finished()
     return answer.value
 
 
@@ -60,13 +70,12 @@ def test_only_what_is_asked_for_is_shown(user: TaskPage, stage: Stage) -> None:
         ("Done", ["Buy groceriesEditDelete"]),
         ("All", ["Buy groceriesEditDelete", "Call homeEditDelete"]),
     ):
-        with user.page.expect_response(lambda response: is_list(response, stage)) as answer:
-            user.page.get_by_label("Show").select_option(name)
-        assert answer.value.status == 200
+        assert choose(user, stage, name).status == 200
         expect(user.tasks).to_have_text(shown)
         assert look_again(user, stage).status == 304
         expect(user.tasks).to_have_text(shown)
     user.tasks.nth(0).get_by_role("checkbox").click()
+    expect(user.tasks.nth(0).get_by_role("checkbox")).not_to_be_checked()
     user.page.get_by_label("Show").select_option("Done")
     expect(user.page.get_by_text("Nothing is done yet.")).to_be_visible()
 
@@ -92,7 +101,7 @@ def test_a_filter_takes_nothing_from_under_a_hand(user: TaskPage, stage: Stage, 
     """What is being edited stays, and what was just ticked off, until the list is read again."""
     user.press("Edit Buy groceries")
     user.fill("Edit Buy groceries", "Buy vegetables", "Leek")
-    user.page.get_by_label("Show").select_option("Open")
+    assert choose(user, stage, "Open").status == 200
     expect(user.tasks.nth(1)).to_contain_text("Call home")
     user.tasks.nth(1).get_by_role("checkbox").click()
     expect(user.tasks.nth(1).get_by_role("checkbox")).to_be_checked()

@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
-import psycopg
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.support.addresses import write_plain_url
@@ -67,23 +66,6 @@ def run_application(folder: Path, database_url: str, taskflow_url: str, port: in
             with suppress(ProcessLookupError):  # it has ended by itself
                 os.killpg(process.pid, signal.SIGTERM)
             process.wait(STOP_SECONDS)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The application and TaskFlow, both running, and their database."""
-
-    url: str
-    taskflow_url: str
-    database: psycopg.Connection
-
-    def read_rows(self, email: str) -> list[tuple[object, ...]]:
-        """Give title, description and completion of the tasks of the account with this address."""
-        return self.database.execute(
-            'SELECT title, description, is_completed FROM tasks JOIN "user" ON "user".id = user_id'
-            " WHERE email = %s ORDER BY tasks.id",
-            [email],
-        ).fetchall()
 
 
 @contextmanager

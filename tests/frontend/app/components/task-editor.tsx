@@ -1,30 +1,28 @@
 import { useState } from "react";
-import type { TaskApi } from "../lib/api";
 import { readDraft } from "../lib/draft";
 import { type Edit, saveEdit } from "../lib/edit";
 import type { Task } from "../lib/task";
 import { TaskForm } from "./task-form";
 import { useCreate } from "./use-create";
-import type { Change } from "./use-tasks";
+import type { TaskList } from "./use-tasks";
 
 type Props = {
-  api: TaskApi;
+  list: TaskList;
   task: Task;
-  onChange: Change;
   onClose: () => void;
 };
 
 /** The task as it was when the editor was opened, and what its user makes of it. */
-export function TaskEditor({ api, task, onChange, onClose }: Props) {
+export function TaskEditor({ list, task, onClose }: Props) {
   const [edit, setEdit] = useState<Edit>({ seen: task, draft: readDraft(task) });
   const [state, setState] = useState<"open" | "changed" | "gone">("open");
-  const create = useCreate(api, onChange);
+  const create = useCreate(list);
   const { seen, draft } = edit;
 
   async function save() {
     let isSaved = false;
-    const failure = await onChange(async () => {
-      const outcome = await saveEdit(api, edit);
+    const failure = await list.change(async () => {
+      const outcome = await saveEdit(list.api, edit);
       isSaved = "saved" in outcome;
       if ("conflict" in outcome) {
         setEdit(outcome.conflict);

@@ -1,18 +1,17 @@
 import { useState } from "react";
-import type { TaskApi } from "../lib/api";
 import { deleteSeen } from "../lib/edit";
 import type { Task } from "../lib/task";
 import { TaskEditor } from "./task-editor";
-import type { Change } from "./use-tasks";
+import type { TaskList } from "./use-tasks";
 
 type Props = {
-  api: TaskApi;
+  list: TaskList;
   task: Task;
-  onChange: Change;
   onEdit: (isEdited: boolean) => void;
 };
 
-export function TaskItem({ api, task, onChange, onEdit }: Props) {
+export function TaskItem({ list, task, onEdit }: Props) {
+  const { api, change } = list;
   const [isEdited, setEdited] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [isSpared, setSpared] = useState(false);
@@ -35,7 +34,7 @@ export function TaskItem({ api, task, onChange, onEdit }: Props) {
   }
 
   function toggle() {
-    return onChange(async () => {
+    return change(async () => {
       // Without a condition: done is done, whatever somebody else has made of the text.
       const changed = await api.update(task.id, { is_completed: !task.is_completed });
       return (tasks) => tasks.map((one) => (one.id === changed.id ? changed : one));
@@ -43,7 +42,7 @@ export function TaskItem({ api, task, onChange, onEdit }: Props) {
   }
 
   function remove() {
-    return onChange(async () => {
+    return change(async () => {
       // Nobody can bring it back: so nobody deletes what they have not seen.
       const changed = await deleteSeen(api, task);
       setSpared(changed !== null);
@@ -54,7 +53,7 @@ export function TaskItem({ api, task, onChange, onEdit }: Props) {
   if (isEdited) {
     return (
       <li>
-        <TaskEditor api={api} task={task} onChange={onChange} onClose={() => open(false)} />
+        <TaskEditor list={list} task={task} onClose={() => open(false)} />
       </li>
     );
   }
@@ -91,7 +90,9 @@ export function TaskItem({ api, task, onChange, onEdit }: Props) {
         Delete
       </button>
       {isSpared && (
-        <p role="alert">Somebody has changed this task, so it is not deleted yet. Delete what is there now, or keep it.</p>
+        <p role="alert">
+          Somebody has changed this task, so it is not deleted yet. Delete what is there now, or keep it.
+        </p>
       )}
     </li>
   );

@@ -25,8 +25,9 @@ const FILTERS = new Map([
 
 export function Tasks({ apiUrl, userId, isSignedIn, onRefusal }: Props) {
   const api = useMemo(() => createTaskApi(apiUrl, userId), [apiUrl, userId]);
-  const { tasks, problem, load, show, change } = useTasks(api, isSignedIn, onRefusal);
-  const create = useCreate(api, change);
+  const list = useTasks(api, isSignedIn, onRefusal);
+  const { tasks, problem, load, show } = list;
+  const create = useCreate(list);
   const [draft, setDraft] = useState(emptyDraft);
   const [filter, setFilter] = useState("All");
   const [edited, setEdited] = useState<Task[]>([]);
@@ -70,9 +71,8 @@ export function Tasks({ apiUrl, userId, isSignedIn, onRefusal }: Props) {
         {shown.map((task) => (
           <TaskItem
             key={task.id}
-            api={api}
+            list={list}
             task={task}
-            onChange={change}
             onEdit={(isEdited) =>
               setEdited((before) => [...before.filter((one) => one.id !== task.id), ...(isEdited ? [task] : [])])
             }

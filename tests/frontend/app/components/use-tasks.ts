@@ -4,10 +4,7 @@ import { ApiError } from "../lib/api-error";
 import type { Task } from "../lib/task";
 
 /** Sends something, and gives what that makes of the list. */
-export type Send = () => Promise<(tasks: Task[]) => Task[]>;
-
-/** Changes something, then shows it; gives what is wrong, if it was not done. */
-export type Change = (send: Send) => Promise<ApiError | null>;
+type Send = () => Promise<(tasks: Task[]) => Task[]>;
 
 /** The tasks that are shown: all of them, or only what is completed, or only the rest. */
 export function useTasks(api: TaskApi, isSignedIn: boolean, onRefusal: () => void) {
@@ -61,13 +58,13 @@ export function useTasks(api: TaskApi, isSignedIn: boolean, onRefusal: () => voi
     [load],
   );
 
-  /** What was gone, or has become somebody else's, shows in the list. */
-  const change: Change = useCallback(
-    (send) =>
+  /** Changes something, then shows it; what was gone, or has become somebody else's, shows in the list. */
+  const change = useCallback(
+    (send: Send) =>
       attempt(async () => {
         try {
           const apply = await send();
-          // What the user has just made or changed stays in sight until the list is read again, whatever the filter says.
+          // Whatever the filter says, what the user has just made or changed is in sight until the list is read again.
           setTasks((known) => apply(known ?? []));
         } catch (error) {
           if (error instanceof ApiError && (error.status === 403 || error.status === 404)) {
@@ -96,5 +93,7 @@ export function useTasks(api: TaskApi, isSignedIn: boolean, onRefusal: () => voi
     return () => document.removeEventListener("visibilitychange", look);
   }, [isSignedIn, load]);
 
-  return { tasks, problem, load, show, change };
+  return { api, tasks, problem, load, show, change };
 }
+
+export type TaskList = ReturnType<typeof useTasks>;

@@ -16,7 +16,11 @@ export function createTaskApi(baseUrl: string, user_id: string) {
     get: (task_id: number) =>
       take(client.GET("/api/{user_id}/tasks/{task_id}", { params: { path: { user_id, task_id } } })),
 
-    create: (body: TaskDraft) => take(client.POST("/api/{user_id}/tasks", { params: { path: { user_id } }, body })),
+    /** However often it comes with the same key, there is one task. */
+    create(body: TaskDraft, key: string): Promise<Task> {
+      const params = { path: { user_id }, header: { "Idempotency-Key": key } };
+      return take(client.POST("/api/{user_id}/tasks", { params, body }));
+    },
 
     /** Where `seen` is given, only if the task is still as it was then. */
     update(task_id: number, body: TaskChange, seen?: Task): Promise<Task> {

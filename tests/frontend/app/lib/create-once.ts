@@ -1,0 +1,20 @@
+import type { TaskApi } from "./api";
+import type { Task, TaskDraft } from "./task";
+
+/**
+ * Creates the tasks of one form. A draft gets its key when it is first sent, and has it until its task has come back:
+ * if an answer is lost and the draft is sent again, the server knows it, and there is one task. Another draft has
+ * another key.
+ */
+export function createOnce(api: TaskApi) {
+  let pending: { draft: string; key: string } | null = null;
+
+  return async (body: TaskDraft): Promise<{ task: Task; isRetry: boolean }> => {
+    const draft = JSON.stringify(body);
+    const known = pending?.draft === draft ? pending : null;
+    const { key } = (pending = known ?? { draft, key: crypto.randomUUID() });
+    const task = await api.create(body, key);
+    pending = null;
+    return { task, isRetry: known !== null };
+  };
+}
