@@ -28,8 +28,9 @@ from uuid import uuid4
 
 import httpx
 from taskflow_client import AuthenticatedClient
+from taskflow_client.api.health import get_liveness, get_readiness
 from taskflow_client.api.tasks import create_task, delete_task, get_task, list_tasks, update_task
-from taskflow_client.models import CreateTaskDTO, ErrorResponse, ListTasksSort, Task, UpdateTaskDTO
+from taskflow_client.models import CreateTaskDTO, ErrorResponse, HealthStatus, ListTasksSort, Task, UpdateTaskDTO
 from taskflow_client.types import UNSET, Unset
 
 client = AuthenticatedClient(base_url=os.environ["TASKFLOW_URL"], token=os.environ["TOKEN"])
@@ -100,6 +101,10 @@ async def go_on() -> dict[str, object]:
     }
 
 
+for ask in (get_liveness.sync, get_readiness.sync):
+    health = ask(client=client)
+    assert not isinstance(health, ErrorResponse | None)
+    assert health.status == HealthStatus.OK
 report = {
     "reused": reused.to_dict(),
     "pages": pages,

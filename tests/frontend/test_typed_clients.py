@@ -91,6 +91,7 @@ def test_every_operation_does_what_its_types_say(name: str, clients: Path, serve
         "deleted": {"status": 204, "hasBody": False, "failed": False},
         "missing": "There is no task with this task_id.",
         "forbidden": "The user_id in the path is not the user of the token.",
+        "health": [{"status": "ok"}, {"status": "ok"}],
         "signedOut": {
             "status": 401,
             "detail": 'Not authenticated; send the header "Authorization: Bearer <token>".',
@@ -107,7 +108,7 @@ def test_every_operation_is_used(name: str, clients: Path) -> None:
         parameter["name"]
         for item in load_contract()["paths"].values()
         for operation in item.values()
-        for parameter in operation["parameters"]
+        for parameter in operation.get("parameters", [])
     }
     imported = re.findall(r'from "(\.\./app/[^"]+)\.js"', source)
     sources = source + "".join((clients / f"{path}.ts").read_text() for path in imported if "schema" not in path)

@@ -2,7 +2,16 @@
 
 import { authorizedFetch } from "../app/lib/authorized-fetch.js";
 import { createClient } from "../generated/hey-api/client/index.js";
-import { createTask, deleteTask, getTask, listTasks, type Task, updateTask } from "../generated/hey-api/index.js";
+import {
+  createTask,
+  deleteTask,
+  getLiveness,
+  getReadiness,
+  getTask,
+  listTasks,
+  type Task,
+  updateTask,
+} from "../generated/hey-api/index.js";
 import { baseUrl, tokens, user_id } from "./environment.js";
 
 let current = 0;
@@ -46,6 +55,8 @@ const refused = await updateTask({ ...one, body: { title: "" } });
 const deleted = await deleteTask(one);
 const missing = await deleteTask(one);
 const forbidden = await listTasks({ client, path: { user_id: `not-${user_id}` } });
+const live = await getLiveness({ client });
+const ready = await getReadiness({ client });
 tokens.length = 0;
 const signedOut = await listTasks({ client, path });
 
@@ -69,6 +80,7 @@ console.log(
     },
     missing: missing.error?.detail,
     forbidden: forbidden.error?.detail,
+    health: [live.data, ready.data],
     signedOut: { status: signedOut.response?.status, detail: signedOut.error?.detail },
   }),
 );

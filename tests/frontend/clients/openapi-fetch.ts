@@ -46,6 +46,8 @@ const refused = await api.PATCH("/api/{user_id}/tasks/{task_id}", { ...one, body
 const deleted = await api.DELETE("/api/{user_id}/tasks/{task_id}", one);
 const missing = await api.DELETE("/api/{user_id}/tasks/{task_id}", one);
 const forbidden = await api.GET("/api/{user_id}/tasks", { params: { path: { user_id: `not-${user_id}` } } });
+const live = await api.GET("/livez");
+const ready = await api.GET("/readyz");
 tokens.length = 0;
 const signedOut = await api.GET("/api/{user_id}/tasks", { params: { path } });
 
@@ -65,6 +67,7 @@ console.log(
     deleted: { status: deleted.response.status, hasBody: deleted.data !== undefined, failed: deleted.error !== undefined },
     missing: missing.error?.detail,
     forbidden: forbidden.error?.detail,
+    health: [live.data, ready.data],
     signedOut: { status: signedOut.response.status, detail: signedOut.error?.detail },
   }),
 );
