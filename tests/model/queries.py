@@ -1,0 +1,56 @@
+"""What a list can be asked for, and the tasks that it must then give, in their order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Task = dict[str, Any]
+"""A task as the server gives it."""
+
+Place = tuple[Any, int]
+"""Where a task stands in an order: what it is sorted by, and its id."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """The parameters of a list, each as the contract says; None is one that is not sent."""
+
+    is_completed: bool | None = None
+    q: str | None = None
+    sort: str | None = None
+    limit: int | None = None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters as they are sent."""
+        completed = None if self.is_completed is None else str(self.is_completed).lower()
+        limit = None if self.limit is None else str(self.limit)
+        named = {"is_completed": completed, "q": self.q, "sort": self.sort, "limit": limit}
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """What a cursor is good for: pages of another length are pages of the same list."""
+        return self.is_completed, self.q, self.sort or "id"
+
+    @property
+    def is_descending(self) -> bool:
+        return (self.sort or "id").startswith("-")
+
+    def locate(self, task: Task) -> Place:
+        """Give a task's place. Times are texts of one form, and sort as such; titles sort by code point."""
+        return task[(self.sort or "id").removeprefix("-")], task["id"]
+
+    def find(self, tasks: Iterable[Task], after: Place | None = None) -> list[Task]:
+        """Give those of a user's tasks that are asked for, in order, beginning after a place."""
+        found = sorted(filter(self._takes, tasks), key=self.locate, reverse=self.is_descending)
+        return [task for task in found if after is None or self._is_beyond(self.locate(task), after)]
+
+    def _takes(self, task: Task) -> bool:
+        if self.is_completed is not None and task["is_completed"] is not self.is_completed:
+            return False
+        wanted = (self.q or "").lower()
+        return wanted in task["title"].lower() or wanted in (task["description"] or "").lower()
+
+    def _is_beyond(self, place: Place, after: Place) -> bool:
+        return place < after if self.is_descending else place > after
