@@ -8,38 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from tests.model.answers import CHANGED, KEY_REUSED, NO_SUCH_TASK, NOT_YOUR_TASK, Answer
 from tests.model.conditions import find_known, is_met
 from tests.model.queries import Place, Query, Task
 from tests.support.cast import User
-from tests.support.problems import expect_problem
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 """All times have this form, so that they compare as texts."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """All of an answer that depends on what was asked."""
-
-    status: int
-    body: Any = None
-    etag: str | None = None
-    location: str | None = None
-    has_next: bool = False
-    link: str | None = field(default=None, compare=False)
-    """Where the next page is, which only the server knows."""
-
-
-def refuse(status: int, detail: str) -> Answer:
-    return Answer(status, expect_problem(status, detail))
-
-
-NOT_YOUR_PATH = refuse(403, "The user_id in the path is not the user of the token.")
-NOT_YOUR_TASK = refuse(403, "The task belongs to another user.")
-NO_SUCH_TASK = refuse(404, "There is no task with this task_id.")
-CHANGED = refuse(412, "The task is no longer as the If-Match header says; read it again.")
 
 
 @dataclass
@@ -90,30 +66,20 @@ class Model:
         self.tasks: dict[int, Task] = {}
         self.task_tags: defaultdict[int, Tags] = defaultdict(Tags)
         self.list_tags: defaultdict[User, Tags] = defaultdict(Tags)
+        self.first_creates: dict[tuple[User, str], tuple[Mapping[str, object], Answer]] = {}
+        """The body that a user has first sent with a key, and its answer."""
         self._walks: list[Walk] = []
         self._last_id = 0
         self._last_creation = ""
 
-    def create_task(self, user: User, body: Mapping[str, object], seen: Answer) -> Answer:
-        assert seen.status == 201, seen
-        task_id, now = seen.body["id"], seen.body["created_at"]
-        assert task_id > self._last_id
-        assert TIME.fullmatch(now)
-        assert now > self._last_creation
-        self._last_id, self._last_creation = task_id, now
-        self._put(
-            {
-                "id": task_id,
-                "user_id": user.id,
-                "title": body["title"],
-                "description": body.get("description"),
-                "is_completed": False,
-                "created_at": now,
-                "updated_at": now,
-            }
-        )
-        self._note_change(user)
-        return Answer(201, self.tasks[task_id], self.task_tags[task_id].present, f"{user.tasks}/{task_id}")
+    def create_task(self, user: User, body: Mapping[str, object], key: str | None, seen: Answer) -> Answer:
+        body = {"description": None, **body}
+        if key is None:
+            return self._insert_task(user, body, seen)
+        if (user, key) not in self.first_creates:
+            self.first_creates[user, key] = body, self._insert_task(user, body, seen)
+        first_body, answer = self.first_creates[user, key]
+        return answer if body == first_body else KEY_REUSED
 
     def get_task(self, user: User, task_id: int, if_none_match: str | None) -> Answer:
         refusal = self._refuse(user, task_id)
@@ -163,6 +129,18 @@ class Model:
         """Take a page of a walk."""
         walk.seen += [walk.query.locate(task) for task in seen.body]
         walk.link = seen.link
+
+    def _insert_task(self, user: User, body: Mapping[str, object], seen: Answer) -> Answer:
+        assert seen.status == 201, seen
+        task_id, now = seen.body["id"], seen.body["created_at"]
+        assert task_id > self._last_id
+        assert TIME.fullmatch(now)
+        assert now > self._last_creation
+        self._last_id, self._last_creation = task_id, now
+        times = {"created_at": now, "updated_at": now}
+        self._put({"id": task_id, "user_id": user.id, **body, "is_completed": False, **times})
+        self._note_change(user)
+        return Answer(201, self.tasks[task_id], self.task_tags[task_id].present, f"{user.tasks}/{task_id}")
 
     def _list_all(self, user: User) -> list[Task]:
         return [task for task in self.tasks.values() if task["user_id"] == user.id]

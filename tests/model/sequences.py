@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, initialize, multiple, rule
 
 from tests.model import choices
-from tests.model.mistakes import MISTAKES, refuse_parameter
-from tests.model.model import NOT_YOUR_PATH, Answer, Model, Tags, Walk
+from tests.model.answers import CURSOR_OF_ANOTHER, NOT_YOUR_PATH, Answer
+from tests.model.mistakes import MISTAKES
+from tests.model.model import Model, Tags, Walk
 from tests.model.queries import Query
 from tests.support.cast import ALICE, BOB, User
 from tests.support.operations import (
@@ -27,13 +28,18 @@ from tests.support.operations import (
 NO_TASK = 2**53 - 1
 OTHERS = {ALICE.id: BOB.id, BOB.id: ALICE.id}
 
+Creates = list[tuple[dict[str, Any], str | None]]
+"""Bodies, each with its idempotency key."""
+
 
 @dataclass(frozen=True)
 class Target:
-    """Who has created a task, and its id; it may be deleted."""
+    """A task that was created, and how; it may be changed or deleted."""
 
     owner: str
     id: int
+    body: dict[str, Any]
+    key: str | None
 
 
 class Sequence(RuleBasedStateMachine):
@@ -58,17 +64,26 @@ class Sequence(RuleBasedStateMachine):
         self._users = {name: User(f"{name}-{number}") for name in OTHERS}
         self._headers = {user: user.headers for user in self._users.values()}
 
-    @initialize(target=targets, alices=st.lists(choices.bodies, max_size=5), bobs=st.lists(choices.bodies, max_size=5))
-    def begin(self, alices: list[dict[str, Any]], bobs: list[dict[str, Any]]) -> MultipleResults[Target]:
+    @initialize(
+        target=targets,
+        alices=st.lists(choices.creates, min_size=1, max_size=7),
+        bobs=st.lists(choices.creates, min_size=1, max_size=3),
+    )
+    def begin(self, alices: Creates, bobs: Creates) -> MultipleResults[Target]:
         self.tally["a sequence"] += 1
-        created = [
-            self._create_task(user, body) for user, bodies in ((ALICE.id, alices), (BOB.id, bobs)) for body in bodies
-        ]
-        return multiple(Target(ALICE.id, NO_TASK), *created)
+        created = [target for body, key in alices for target in self._create_task(ALICE.id, body, key)]
+        created += [target for body, key in bobs for target in self._create_task(BOB.id, body, key)]
+        return multiple(Target(ALICE.id, NO_TASK, {"title": "a"}, None), *created)
 
-    @rule(target=targets, user=choices.users, body=choices.bodies)
-    def create_task(self, user: str, body: dict[str, Any]) -> Target:
-        return self._create_task(user, body)
+    @rule(target=targets, user=choices.users, body=choices.bodies, key=choices.keys)
+    def create_task(self, user: str, body: dict[str, Any], key: str | None) -> MultipleResults[Target]:
+        return multiple(*self._create_task(user, body, key))
+
+    @rule(target=targets, task=targets, by_another=choices.rarely, default=st.sampled_from([{}, {"description": None}]))
+    def create_task_again(self, task: Target, by_another: bool, default: dict[str, Any]) -> MultipleResults[Target]:
+        """It is the same body whether a description that is null is sent or not."""
+        user = OTHERS[task.owner] if by_another else task.owner
+        return multiple(*self._create_task(user, {**default, **task.body}, task.key))
 
     @rule(task=targets, by_another=choices.rarely, condition=choices.conditions)
     def get_task(self, task: Target, by_another: bool, condition: str | None) -> None:
@@ -134,7 +149,7 @@ class Sequence(RuleBasedStateMachine):
             _compare(seen, self._model.list_tasks(owner, query, seen, after=walk.seen[-1]))
             self.tally["a cursor for pages of another length"] += 1
         else:
-            _compare(seen, refuse_parameter("cursor", "does not belong to this list"))
+            _compare(seen, CURSOR_OF_ANOTHER)
             self.tally["a cursor of another list"] += 1
 
     @rule(user=choices.users, task=targets, mistake=st.sampled_from(sorted(MISTAKES)))
@@ -153,11 +168,25 @@ class Sequence(RuleBasedStateMachine):
     def _choose_user(self, task: Target, *, by_another: bool) -> User:
         return self._users[OTHERS[task.owner] if by_another else task.owner]
 
-    def _create_task(self, user: str, body: dict[str, Any]) -> Target:
+    def _create_task(self, user: str, body: dict[str, Any], key: str | None = None) -> list[Target]:
         owner = self._users[user]
-        seen = self._call(CREATE_TASK, owner, json=body)
-        _compare(seen, self._model.create_task(owner, body, seen))
-        return Target(user, seen.body["id"])
+        is_retry = (owner, key) in self._model.first_creates
+        is_anothers = (self._users[OTHERS[user]], key) in self._model.first_creates
+        seen = self._call(CREATE_TASK, owner, json=body, headers=_name_header("Idempotency-Key", key))
+        _compare(seen, self._model.create_task(owner, body, key, seen))
+        if is_retry:
+            self._note_retry(seen)
+        self.tally["a key that another user has used"] += is_anothers and not is_retry
+        return [] if is_retry else [Target(user, seen.body["id"], body, key)]
+
+    def _note_retry(self, seen: Answer) -> None:
+        if seen.status == 201:
+            now = self._model.tasks.get(seen.body["id"])
+            self.tally[
+                f"a retry, its task {'deleted' if not now else 'as it was' if now == seen.body else 'changed'}"
+            ] += 1
+        else:
+            self.tally["a key with another body"] += 1
 
     def _update_task(self, user: User, task: Target, patch: dict[str, Any], condition: str | None = None) -> None:
         tags = self._model.task_tags[task.id]

@@ -48,6 +48,11 @@ OCCURRENCES = {
     "a walk to its end across changes",
     "a cursor for pages of another length",
     "a cursor of another list",
+    "a retry, its task as it was",
+    "a retry, its task changed",
+    "a retry, its task deleted",
+    "a key with another body",
+    "a key that another user has used",
 }
 
 thorough = settings(
