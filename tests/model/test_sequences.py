@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import MakeDatabase
@@ -57,6 +57,7 @@ OCCURRENCES = {
 
 thorough = settings(
     max_examples=SEQUENCES,
+    phases=set(Phase) - {Phase.explain},  # which takes as long as finding the shortest sequence that fails
     derandomize="MODEL_SEQUENCES" not in os.environ,
     deadline=None,
     print_blob=True,
