@@ -47,8 +47,11 @@ class Sequence(RuleBasedStateMachine):
 
     client: ClassVar[httpx.Client]
 
+    answers: ClassVar[Counter[str]] = Counter()
+    """The operations and statuses of all answers to all sequences."""
+
     tally: ClassVar[Counter[str]] = Counter()
-    """What has happened in all sequences, and how often."""
+    """What else has happened, and how often."""
 
     numbers: ClassVar = count(1)
 
@@ -214,7 +217,7 @@ class Sequence(RuleBasedStateMachine):
     def _call(self, operation: Operation, owner: User, task_id: int = 1, **options: Any) -> Answer:  # noqa: ANN401  httpx's own options
         headers = {**self._headers[owner], **options.pop("headers", {})}
         response = operation.call(self.client, owner, task_id, headers=headers, **options)
-        self.tally[f"{operation.id} {response.status_code}"] += 1
+        self.answers[f"{operation.id} {response.status_code}"] += 1
         link = response.links.get("next", {}).get("url")
         return Answer(
             response.status_code,
