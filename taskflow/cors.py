@@ -54,11 +54,25 @@ class Cors(CORSMiddleware):
             expose_headers=EXPOSED,
             max_age=MAX_AGE_SECONDS,
         )
-        self._added = list_cors_headers(origins)
+        self._added = {origin.encode(): headers for origin, headers in list_cors_headers(origins).items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] != "OPTIONS":
+            await self._pass_on(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+        del request_headers
+        await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         # As Starlette would, but with what is always the same worked out beforehand.
-        added = self._added.get(request_headers.get("Origin", ""), _OTHERS)
+        added = _OTHERS
+        for name, value in scope["headers"]:
+            if name == b"origin":
+                added = self._added.get(value, _OTHERS)
+                break
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -45,8 +45,8 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 said = message["headers"]
                 added = self._headers
-                if any(name == b"cache-control" for name, _ in said):
-                    names = {name for name, _ in said}
+                names = dict(said)
+                if b"cache-control" in names:
                     added = [header for header in added if header[0] not in names]
                 message["headers"] = [*said, *added]
             await send(message)

@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol, TextIO
 
 import orjson
@@ -81,9 +82,9 @@ def note_reason(reason: str) -> None:
 
 
 class Observer(Protocol):
-    """Who is told of each request: of its end the operation, the status of its answer, and how long it took."""
+    """Who is told of each request: that it is under way; at its end its operation, status and duration."""
 
-    def begin_request(self) -> None: ...
+    under_way: int
 
     def end_request(self, operation: str | None, status: int | None, seconds: float) -> None: ...
 
@@ -117,20 +118,20 @@ class RequestLog:
             await send(message)
 
         if self._observer is not None:
-            self._observer.begin_request()
+            self._observer.under_way += 1
         try:
             await self._app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             if self._observer is not None:
                 self._observer.end_request(record.operation, status, seconds)
-            duration = round(seconds * 1000, 2)
-            facts = {"method": method, "path": path[:MAX_TEXT], "status": status, "duration_ms": duration}
-            if record.reason is not None:
-                facts["reason"] = record.reason
             if requests.isEnabledFor(logging.INFO):
+                duration = round(seconds * 1000, 2)
+                facts = {"method": method, "path": path[:MAX_TEXT], "status": status, "duration_ms": duration}
+                if record.reason is not None:
+                    facts["reason"] = record.reason
                 for handler in self._handlers:
-                    handler.write_request(facts)
+                    handler.write_request(record, facts)
             _current.reset(token)
 
 
@@ -154,19 +155,22 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _begin_line(record.created, record.levelname.lower(), record.name, record.getMessage())
-        _add_request(fields)
+        current = _current.get()
+        if current is not None:
+            _add_request(fields, current)
         if record.exc_info:
             fields["trace"] = logging.Formatter().formatException(record.exc_info)
         return self._render(fields)
 
-    def write_request(self, facts: Mapping[str, Any]) -> None:
-        """Write the line of a request without a record, whose making costs twice the writing."""
+    def write_request(self, request: RequestRecord, facts: Mapping[str, Any]) -> None:
+        """Write the line of a request without a logging record, whose making costs twice the writing."""
         fields = _begin_line(time.time(), "info", requests.name, "request")
         fields.update(facts)
-        _add_request(fields)
+        _add_request(fields, request)
+        line = self._render(fields) + self.terminator
         with self.lock or nullcontext(), suppress(OSError, ValueError):  # a log that is gone fails no request
-            self.stream.write(self._render(fields) + self.terminator)
-            self.flush()
+            self.stream.write(line)
+            self.stream.flush()
 
 
 Render = Callable[[dict[str, Any]], str]
@@ -200,18 +204,23 @@ def configure_logging(settings: Settings) -> None:
 
 
 def _begin_line(created: float, level: str, logger: str, message: str) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"  # for +00:00
+    second, fraction = divmod(created, 1)
+    moment = f"{_write_second(int(second))}.{int(fraction * 1000):03}Z"
     return {"time": moment, "level": level, "logger": logger, "message": message}
 
 
-def _add_request(fields: dict[str, Any]) -> None:
-    current = _current.get()
-    if current is not None:
-        fields["request_id"] = current.id
-        if current.trace is not None:
-            fields["trace_id"] = current.trace
-        if current.user is not None:
-            fields["user"] = current.user[:MAX_TEXT]
+@lru_cache(maxsize=1)
+def _write_second(second: int) -> str:
+    """Write a time for all the lines that are of this second."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _add_request(fields: dict[str, Any], request: RequestRecord) -> None:
+    fields["request_id"] = request.id
+    if request.trace is not None:
+        fields["trace_id"] = request.trace
+    if request.user is not None:
+        fields["user"] = request.user[:MAX_TEXT]
 
 
 def _escape(value: object) -> str:

@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,10 +25,21 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 """Seconds, from a short list to twice the deadline of a statement."""
 
 SAMPLE_SECONDS = 1.0
-"""How old what is only looked at now and then may be: the requests under way, and the pool."""
+"""How old may be what another process than the one that is asked has counted."""
 
 NONE = "none"
 """The operation of what is none of the contract's, and the status of what was left without an answer."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Requests of one operation and status that have ended since the last look: how many, by duration, and how long.
+
+    To count each with the library would cost five times as much, and more where several processes count together.
+    """
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds: float = 0
 
 
 class ConnectionPool(Protocol):
@@ -68,7 +82,18 @@ class Metrics:
             return Gauge(f"taskflow_{name}", meaning, registry=own, multiprocess_mode="livesum")
 
         self._requests = count("requests", "Answers, by operation of the contract and status.", "operation", "status")
-        self._durations = Histogram(
+
+        class SummableHistogram(Histogram):
+            """A histogram that takes many observations at once, as the library's own does not."""
+
+            def add(self, buckets: list[int], total: float) -> None:
+                """Add observations: how many there are in each bucket, and their sum."""
+                self._sum.inc(total)
+                for bucket, number in zip(self._buckets, buckets, strict=True):
+                    if number:
+                        bucket.inc(number)
+
+        self._durations = SummableHistogram(
             "taskflow_request_duration_seconds",
             "From the head of a request to the end of its answer, by operation of the contract.",
             ["operation"],
@@ -81,34 +106,25 @@ class Metrics:
         self._waiting = gauge("database_waiting", "Requests that wait for a connection to the database.")
         self._database_errors = count("database_errors", "Statements and connections that failed, by kind.", "kind")
         self._key_fetches = count("key_fetches", "Fetches of the published keys, by outcome.", "outcome")
-        # To find the counter of two labels costs four times as much as to count.
-        self._counters: dict[tuple[str, object], Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
-        self._under_way = 0
+        self._tallies: defaultdict[tuple[str, object], _Tally] = defaultdict(_Tally)
         self._pool: ConnectionPool | None = None
         self._sampling: asyncio.Task[None] | None = None
+        self.under_way = 0
+        """The requests under way. Who answers them counts here."""
 
     def watch(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
-    def begin_request(self) -> None:
-        self._under_way += 1
-
     def end_request(self, operation: str | None, status: int | None, seconds: float) -> None:
         """Count a request: its operation in the contract and the status of its answer, if it had them."""
-        self._under_way -= 1
-        operation = operation or NONE
-        self.count_answer(operation, status)
-        histogram = self._histograms.get(operation)
-        if histogram is None:
-            histogram = self._histograms[operation] = self._durations.labels(operation)
-        histogram.observe(seconds)
+        self.under_way -= 1
+        tally = self._tallies[operation or NONE, status or NONE]
+        tally.seconds += seconds
+        tally.buckets[bisect_left(BUCKETS, seconds)] += 1
 
-    def count_answer(self, operation: str, status: int | None) -> None:
-        counter = self._counters.get((operation, status))
-        if counter is None:
-            counter = self._counters[operation, status] = self._requests.labels(operation, status or NONE)
-        counter.inc()
+    def count_refusal(self, status: int) -> None:
+        """Count the answer to what was no request, or was one too many."""
+        self._requests.labels(NONE, status).inc()
 
     def count_database_error(self, kind: str) -> None:
         self._database_errors.labels(kind).inc()
@@ -117,7 +133,7 @@ class Metrics:
         self._key_fetches.labels("done" if is_done else "failed").inc()
 
     async def open(self) -> None:
-        """Begin to look, from time to time, at what is not counted."""
+        """Begin to tell the library, from time to time, what has been counted, and how things stand."""
         self._sampling = asyncio.create_task(self._keep_sampling())
 
     async def close(self) -> None:
@@ -125,6 +141,7 @@ class Metrics:
             self._sampling.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sampling
+            self._sample()
 
     async def answer(self, request: Request) -> Response:
         """Give all counts in the form that is asked for: Prometheus' text, or OpenMetrics."""
@@ -140,7 +157,11 @@ class Metrics:
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def _sample(self) -> None:
-        self._in_flight.set(self._under_way)
+        for (operation, status), tally in self._tallies.items():
+            self._requests.labels(operation, status).inc(sum(tally.buckets))
+            self._durations.labels(operation).add(tally.buckets, tally.seconds)
+        self._tallies.clear()
+        self._in_flight.set(self.under_way)
         if self._pool is not None:
             self._pool_size.set(self._pool.size)
             self._connections.set(self._pool.connections)

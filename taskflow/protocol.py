@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from taskflow.errors import HeadersTooLarge, Problem, RequestMalformed, RequestTimeout, ServerBusy
 from taskflow.framing import StrictProtocol
-from taskflow.metrics import NONE, Metrics
+from taskflow.metrics import Metrics
 from taskflow.patience import Patience
 from taskflow.reception import WATCHED, Reception
 
@@ -261,7 +261,7 @@ class Protocol(StrictProtocol):
 
     def _answer(self, problem: Problem, *, is_last: bool) -> None:
         if self._metrics is not None:
-            self._metrics.count_answer(NONE, problem.status)
+            self._metrics.count_refusal(problem.status)
         headers, defaults = self.headers or [], self.server_state.default_headers
         self.transport.write(self._reception.write_answer(problem, headers, defaults, is_last=is_last))
 

@@ -175,7 +175,7 @@ class Connection:
     def _read_rows(self, result: PGresult) -> list[Row]:
         if result.status == ExecStatus.TUPLES_OK:
             columns = range(result.nfields)
-            return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
+            return [tuple([result.get_value(row, column) for column in columns]) for row in range(result.ntuples)]
         if result.status == ExecStatus.COMMAND_OK:
             return []
         if result.error_field(DiagnosticField.SQLSTATE) is None:
