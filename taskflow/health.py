@@ -6,10 +6,13 @@ import math
 from taskflow.answers import Answer
 from taskflow.auth import TokenVerifier
 from taskflow.database import Database, DatabaseDefect, Statement
-from taskflow.errors import FieldError, NotReady, Problem
+from taskflow.errors import DatabaseTimeout, FieldError, NotReady, Problem
 
-PROBE_SECONDS = 1.0
-"""For how long what is known of the database holds, and how long a probe waits for it to answer."""
+KNOWN_SECONDS = 1.0
+"""For how long what is known of the database holds."""
+
+PROBE_SECONDS = 0.8
+"""How long a probe waits for the database to answer: less than the second that Kubernetes waits for a probe."""
 
 _PING = Statement(b"ping", b"SELECT 1")
 
@@ -26,24 +29,24 @@ class Readiness:
         self._database = database
         self._verifier = verifier
         self._failed_at = -math.inf
+        self._failure = ""
         self._asking: asyncio.Task[bool] | None = None
 
     async def list_failures(self) -> list[FieldError]:
-        failures = []
-        if not await self._reaches_database():
-            failures.append(FieldError("cannot be reached", "database"))
+        failures = [] if await self._reaches_database() else [FieldError(self._failure, "database")]
         if not self._verifier.has_keys:
             failures.append(FieldError("cannot be fetched", "keys"))
         return failures
 
     async def _reaches_database(self) -> bool:
         loop = asyncio.get_running_loop()
-        since = loop.time() - PROBE_SECONDS
+        since = loop.time() - KNOWN_SECONDS
         if self._database.answered_at > since:
             return True
         if self._failed_at > since:
             return False
         if self._asking is None or self._asking.done():
+            self._failure = "does not answer in time"
             self._asking = asyncio.create_task(self._ask())
         # It is not cancelled: that would take another connection, and longer than a probe waits.
         asking = self._asking
@@ -56,7 +59,10 @@ class Readiness:
     async def _ask(self) -> bool:
         try:
             await self._database.fetch_one(_PING, {})
+        except DatabaseTimeout:
+            return False
         except (Problem, DatabaseDefect):
+            self._failure = "cannot be reached"
             return False
         return True
 

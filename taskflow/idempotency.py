@@ -14,8 +14,11 @@ from taskflow.database import Database, DatabaseDefect, Row, RowExists, Value
 from taskflow.errors import DatabaseUnavailable, KeyReused
 from taskflow.settings import Settings
 
-CLEANINGS = 24
-"""How often in the life of a key those are removed whose life is over."""
+PAUSE_SECONDS = 3600
+"""How long a key may be there when its life is over."""
+
+RETRY_SECONDS = 60
+"""How long after an outage the next try is made."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,20 +31,22 @@ async def insert_once(database: Database, task: Mapping[str, Value], key: str) -
     digest = sha256(orjson.dumps(task, option=orjson.OPT_SORT_KEYS)).hexdigest()
     values = {**task, "key": key, "digest": digest}
     try:
-        row = await database.fetch_one(statements.INSERT_TASK_ONCE, values)
+        rows = await database.fetch_all(statements.INSERT_TASK_ONCE, values)
     except RowExists:
         # Somebody was faster with the same key, and has committed: now it is known.
-        row = await database.fetch_one(statements.INSERT_TASK_ONCE, values)
-    if row is None or row[0] != digest.encode():
+        rows = await database.fetch_all(statements.INSERT_TASK_ONCE, values)
+    ((first_digest, *answer),) = rows
+    if first_digest != digest.encode():
         raise KeyReused
-    return row[1:]
+    return tuple(answer)
 
 
 class KeyExpiry:
     """Removes keys whose life is over (IDEMPOTENCY_KEY_LIFETIME), at the start and from time to time."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, *, pause: float = PAUSE_SECONDS) -> None:
         self._database = database
+        self._pause = pause
         self._lifetime = settings.idempotency_key_lifetime
         self._task: asyncio.Task[None] | None = None
 
@@ -57,14 +62,15 @@ class KeyExpiry:
 
     async def _go_on(self) -> None:
         while True:
+            pause = self._pause
             try:
                 await self.remove_aged()
-            except DatabaseUnavailable:
-                pass  # which has been logged; next time there may be one
+            except DatabaseUnavailable:  # which has been logged
+                pause = min(pause, RETRY_SECONDS)
             except DatabaseDefect:
                 logger.exception("idempotency keys that are no longer needed cannot be removed")
             # At random, so that many servers do not come all at once.
-            await asyncio.sleep(self._lifetime / CLEANINGS * random.uniform(0.5, 1))  # noqa: S311  no secret
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  no secret
 
     async def remove_aged(self) -> None:
         """Remove all keys that are old enough, some at a time."""

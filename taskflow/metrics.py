@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from taskflow.settings import Settings
-
-if TYPE_CHECKING:
-    pass
+from taskflow.settings import Settings, SettingsError
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells the library where processes that count together keep their counts."""
@@ -25,10 +22,13 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 """Seconds, from a short list to twice the deadline of a statement."""
 
 SAMPLE_SECONDS = 1.0
-"""How old may be what another process than the one that is asked has counted."""
+"""How old an answer may be, and what another process than the one that is asked has counted."""
 
 NONE = "none"
 """The operation of what is none of the contract's, and the status of what was left without an answer."""
+
+CLIENT_GONE = 499
+"""What the log says of a request whose client has not waited for an answer."""
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Metrics:
             buckets=BUCKETS,
             registry=own,
         )
-        self._in_flight = gauge("requests_in_flight", "Requests under way.")
+        self._in_flight = gauge("requests_in_flight", "Requests under way, this one included.")
         self._pool_size = gauge("database_pool_size", "Connections to the database that there are to be.")
         self._connections = gauge("database_connections", "Connections to the database that are open.")
         self._waiting = gauge("database_waiting", "Requests that wait for a connection to the database.")
@@ -109,6 +109,7 @@ class Metrics:
         self._tallies: defaultdict[tuple[str, object], _Tally] = defaultdict(_Tally)
         self._pool: ConnectionPool | None = None
         self._sampling: asyncio.Task[None] | None = None
+        self._answers: dict[str, Response] = {}
         self.under_way = 0
         """The requests under way. Who answers them counts here."""
 
@@ -118,7 +119,7 @@ class Metrics:
     def end_request(self, operation: str | None, status: int | None, seconds: float) -> None:
         """Count a request: its operation in the contract and the status of its answer, if it had them."""
         self.under_way -= 1
-        tally = self._tallies[operation or NONE, status or NONE]
+        tally = self._tallies[operation or NONE, NONE if status is None or status == CLIENT_GONE else status]
         tally.seconds += seconds
         tally.buckets[bisect_left(BUCKETS, seconds)] += 1
 
@@ -144,12 +145,18 @@ class Metrics:
             self._sample()
 
     async def answer(self, request: Request) -> Response:
-        """Give all counts in the form that is asked for: Prometheus' text, or OpenMetrics."""
+        """Give all counts in the form that is asked for: Prometheus' text, or OpenMetrics.
+
+        Written once in a second, however many ask: it takes as long as twenty requests, or more with many workers.
+        """
         from prometheus_client.exposition import choose_encoder  # noqa: PLC0415  as above
 
-        self._sample()
         encode, media_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(self.registry), headers={"Content-Type": media_type})
+        if media_type not in self._answers:
+            self._sample()
+            self._answers[media_type] = Response(encode(self.registry), headers={"Content-Type": media_type})
+            asyncio.get_running_loop().call_later(SAMPLE_SECONDS, self._answers.pop, media_type)
+        return self._answers[media_type]
 
     async def _keep_sampling(self) -> None:
         while True:
@@ -175,12 +182,21 @@ def make_metrics(settings: Settings) -> Metrics | None:
 
 @contextmanager
 def count_together(settings: Settings) -> Iterator[None]:
-    """Let the processes that are started meanwhile count together, if there are to be several."""
+    """Let the processes that are started meanwhile count together, if there are to be several.
+
+    Raises SettingsError where there is no place for that.
+    """
     os.environ.pop(SHARED_FOLDER, None)
     if settings.metrics_port == "off" or settings.web_concurrency == 1:
         yield
         return
-    with TemporaryDirectory(prefix="taskflow-metrics-") as folder:
+    try:
+        shared = TemporaryDirectory(prefix="taskflow-metrics-")
+    except OSError:
+        raise SettingsError(
+            ["METRICS_PORT must be off, or TMPDIR a folder that can be written to, for several workers to count in."]
+        ) from None
+    with shared as folder:
         os.environ[SHARED_FOLDER] = folder
         yield
 

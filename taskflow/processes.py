@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
 class Supervisor(Multiprocess):
     """uvicorn's supervisor of workers, which says when they are up, and ends when its terminal is closed.
 
-    `when_ended` is told the id of a worker that another one has replaced.
+    `when_ended` is told the id of a worker that is no more.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class Supervisor(Multiprocess):
         self._listener = listener
         self._when_up = when_up
         self._when_ended = when_ended
+        self._running: set[int] = set()
 
     def init_processes(self) -> None:
         # The tracker is started first, since that would unblock them.
@@ -114,11 +115,12 @@ class Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         # Not while there is a signal to be obeyed: it may be the end.
         if not self.signal_queue:
-            before = {process.pid or 0: process for process in self.processes}
             with _hold_back_terminal():
                 super().keep_subprocess_alive()
-            for pid in before.keys() - {process.pid for process in self.processes}:
+            running = {process.pid for process in self.processes if process.pid is not None}
+            for pid in self._running - running:
                 self._when_ended(pid)
+            self._running = running
 
     def terminate_all(self) -> None:
         # As long as one process had it open, new connections would be taken, and nobody would answer them.

@@ -90,11 +90,13 @@ class RequestTracing:
                 status = message["status"]
             await send(message)
 
-        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        # Not tracestate, which could hold anything: it would go to the collector, and is for those who call on.
+        carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"}
         method = scope["method"]
         attributes = {"http.request.method": method, "taskflow.request_id": record.id}
+        context = self._propagator.extract(carrier)
         with self._tracer.start_as_current_span(
-            method, self._propagator.extract(carrier), self._kind, attributes, record_exception=False
+            method, context, self._kind, attributes, record_exception=False, set_status_on_exception=False
         ) as span:
             record.trace = f"{span.get_span_context().trace_id:032x}"
             await self._app(scope, receive, send_noting)
@@ -110,17 +112,24 @@ class TracedDatabase(Database):
     """A database with a span for each statement, the wait for a connection included."""
 
     def __init__(self, settings: Settings, on_error: Callable[[str], None], *, tracer: "Tracer") -> None:
-        from opentelemetry.trace import SpanKind  # noqa: PLC0415
+        from opentelemetry.trace import SpanKind, Status, StatusCode  # noqa: PLC0415
 
         super().__init__(settings, on_error)
         self._tracer = tracer
         self._kind = SpanKind.CLIENT
+        self._failure = Status(StatusCode.ERROR)
 
     async def fetch_all(self, statement: Statement, values: Mapping[str, Value]) -> list[Row]:
+        name, attributes = statement.name.decode(), {"db.system.name": "postgresql"}
+        # An exception's own words stay out of it.
         with self._tracer.start_as_current_span(
-            statement.name.decode(), None, self._kind, {"db.system.name": "postgresql"}, record_exception=False
-        ):
-            return await super().fetch_all(statement, values)
+            name, None, self._kind, attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                return await super().fetch_all(statement, values)
+            except Exception:
+                span.set_status(self._failure)
+                raise
 
 
 def _make_exporter(endpoint: str) -> "SpanExporter":

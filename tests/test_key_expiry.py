@@ -57,7 +57,7 @@ def run_expiry(database_url: str, lifetime: int) -> Iterator[None]:
 
     async def run() -> None:
         database = Database(settings)
-        expiry = KeyExpiry(database, settings)
+        expiry = KeyExpiry(database, settings, pause=0.05)
         await database.open()
         await expiry.open()
         await asyncio.to_thread(is_over.wait)

@@ -111,6 +111,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
         (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
         (f"00-{TRACE}-b7ad6b7169203331-00", TRACE),
         (f"cc-{TRACE}-b7ad6b7169203331-01-what-comes", TRACE),
+        (f"00-{TRACE}-b7ad6b7169203331-01-what-comes", None),
         (f"ff-{TRACE}-b7ad6b7169203331-01", None),
         (f"00-{TRACE.upper()}-b7ad6b7169203331-01", None),
         (f"00-{'0' * 32}-b7ad6b7169203331-01", None),

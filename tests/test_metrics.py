@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from taskflow.metrics import BUCKETS
+from taskflow.metrics import BUCKETS, count_together
+from taskflow.settings import SettingsError
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
 from tests.support.cast import ALICE, BOB, SECRET
@@ -25,8 +26,9 @@ from tests.support.keys import SigningKey, run_key_server
 from tests.support.logs import Scene, open_scene
 from tests.support.processes import find_workers, run_command
 from tests.support.server import Server, make_environment, run_server, stop_process
+from tests.support.settings import make_settings
 from tests.support.waiting import wait_for
-from tests.support.wire import connect
+from tests.support.wire import connect, write_head
 
 Counts = dict[tuple[str, ...], float]
 
@@ -113,6 +115,31 @@ def test_requests_are_counted_by_operation_and_status(scene: Scene) -> None:
         ("getLiveness",): 1,
         ("none",): 3,
     }
+
+
+def test_a_request_that_is_given_up_is_no_second_answer(make_database: MakeDatabase) -> None:
+    """Its client was told 408 by the server, and nothing by the operation."""
+    with run_impatient_server(make_database(), CLIENT_TIMEOUT="0.2") as server, connect(server) as wire:
+        wire.send(write_head("POST", ALICE.tasks.encode(), b"Content-Length: 10", user=ALICE) + b"{")
+        assert wire.read_answer().status_code == 408
+        counted = {("none", "408"): 1, ("createTask", "none"): 1}
+        wait_for(lambda: pick(read(server.url), "requests_total") == counted, 10)
+
+
+def test_many_who_ask_get_one_answer(scene: Scene) -> None:
+    """Written once a second: it is dear, and nobody is kept from asking."""
+    before = read(scene.server.url)
+    scene.client.get("/docs")
+    assert read(scene.server.url) == before
+    wait_for(lambda: pick(read(scene.server.url), "requests_total").get(("none", "200"), 0) > 1, 10)
+
+
+def test_workers_need_a_place_to_count_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one, the server says what to do."""
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    settings = make_settings("", web_concurrency=2, metrics_port=None)
+    with pytest.raises(SettingsError, match="METRICS_PORT must be off, or TMPDIR a folder"), count_together(settings):
+        pass
 
 
 def test_durations_are_those_that_clients_wait(scene: Scene) -> None:
@@ -202,8 +229,7 @@ def test_workers_count_together(make_database: MakeDatabase) -> None:
             # A connection of its own each, so that any worker may have it.
             assert httpx.get(server.url + ALICE.tasks, headers=ALICE.headers).status_code == 200
         # What another worker than the one that is asked has counted is known a second later.
-        wait_for(lambda: count_lists(server.url) == 60, 10)
-        assert [count_lists(server.url) for _ in range(10)] == [60] * 10
+        wait_for(lambda: [count_lists(server.url) for _ in range(10)] == [60] * 10, 10)
         wait_for(lambda: look(server)["connections"] == look(server)["pool_size"] == 6, 10)
         workers = find_workers(server.log.parent)
         os.kill(victim := min(workers), signal.SIGKILL)

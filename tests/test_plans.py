@@ -92,7 +92,7 @@ def test_a_statement_reads_by_an_index_alone(statement: Statement, database: psy
         b"list_version": [VERSIONS],
         b"create_task": [],
         b"create_task once": ["taskflow_idempotency_keys_pkey"],
-        b"delete_aged_keys": ["taskflow_idempotency_keys_pkey", "idx_taskflow_idempotency_keys_created_at"],
+        b"delete_aged_keys": ["idx_taskflow_idempotency_keys_created_at", "taskflow_idempotency_keys_pkey"],
         b"find_key": ["Seq Scan"],  # of a table with one row
     }
     assert find_scans(read_plan(database, statement)) == expected.get(statement.name, ["tasks_pkey"])

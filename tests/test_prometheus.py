@@ -12,14 +12,14 @@ import psycopg
 import pytest
 
 from tests.benchmarks.exchanges import EXCHANGES
-from tests.benchmarks.load import run_load
+from tests.benchmarks.load import CONNECTIONS, run_load
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
 from tests.support.faults import run_impatient_server
 from tests.support.server import Server, stop_process
 from tests.support.waiting import wait_for
 
-LOAD_SECONDS = 3
+LOAD_SECONDS = 2
 SCRAPE_SECONDS = 1
 START_SECONDS = 60
 
@@ -79,7 +79,7 @@ def test_prometheus_and_the_load_agree_within_a_hundredth(make_database: MakeDat
             labels = f'operation="{operation}",status="{status}"'
             # What was under way at the end has been counted here, and not there.
             counted = wait_for(lambda labels=labels: _read_when_steady(prometheus, labels), START_SECONDS)  # type: ignore[misc]
-            assert sent.requests == pytest.approx(counted, rel=0.01)
+            assert 0.99 * sent.requests <= counted <= 1.01 * sent.requests + CONNECTIONS
         total = ask(prometheus, 'sum(taskflow_requests_total{operation!="none"})')
         assert ask(prometheus, "sum(taskflow_request_duration_seconds_count)") >= total
         median = "histogram_quantile(0.5, sum by (le) (taskflow_request_duration_seconds_bucket))"

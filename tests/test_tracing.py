@@ -178,8 +178,8 @@ def test_a_caller_that_does_not_record_is_followed(scene: Scene, collector: Coll
     unsampled = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
     response = scene.client.get(ALICE.tasks, headers=unsampled)
     assert wait_for_request(scene.server, response)["trace_id"] == TRACE
-    scene.client.get(ALICE.tasks, headers=TRACEPARENT)
-    assert [span.name for span in wait_for_spans(collector, 2)] == ["listTasks", "list_tasks"]
+    scene.client.post(ALICE.tasks, json={"title": "Buy groceries"}, headers=TRACEPARENT)
+    assert [span.name for span in wait_for_spans(collector, 2)] == ["createTask", "create_task"]
 
 
 def test_a_failure_is_marked_and_a_refusal_is_not(scene: Scene, collector: Collector) -> None:
@@ -198,12 +198,16 @@ def test_a_failure_is_marked_and_a_refusal_is_not(scene: Scene, collector: Colle
 
 def test_a_trace_names_nobody(scene: Scene, collector: Collector) -> None:
     """No user, path, token or text is in what is sent; nor where it was refused, or failed."""
-    scene.client.post(ALICE.tasks, json={"title": "Private words"}, headers=TRACEPARENT)
+    state = {"tracestate": "vendor=private"}
+    scene.client.post(ALICE.tasks, json={"title": "Private words"}, headers={**TRACEPARENT, **state})
     scene.client.get(ALICE.tasks, params={"q": "Private words"})
     scene.client.get(ALICE.tasks, params={"cursor": "private"})
     scene.client.get(f"{BOB.tasks}/1")
-    scene.client.post(ALICE.tasks, content=b'{"title": "Private')
-    wait_for_spans(collector, 7)
+    scene.database.execute("ALTER TABLE tasks RENAME TO elsewhere")
+    assert scene.client.post(ALICE.tasks, json={"title": "Private words"}).status_code == 500
+    scene.database.execute("ALTER TABLE elsewhere RENAME TO tasks")
+    scene.client.delete(f"{ALICE.tasks}/private")
+    wait_for(lambda: "deleteTask" in [span.name for span in collector.list_spans()], 10)
     sent = b"".join(collector.bodies).lower()
     for private in ("private", ALICE.id, BOB.id, "/api/", ALICE.token, SECRET):
         assert private.lower().encode() not in sent
@@ -263,3 +267,4 @@ def test_that_it_is_not_installed_is_said_at_the_start(database_url: str, tmp_pa
     checked = run_command(wanted, "check")
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (1, f"failed  traces         {sentence}")
     assert run_command(environment, "migrate").returncode == 0
+    assert run_command(environment, "check").returncode == 0

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from taskflow.database.connection import Connection, Row
 from taskflow.database.deadline import Deadline
-from taskflow.database.failures import RowExists, explain_failure
+from taskflow.database.failures import explain_failure
 from taskflow.database.pool import Pool
 from taskflow.database.schema import SchemaKeeper
 from taskflow.database.statement import Statement, Value
@@ -84,8 +84,7 @@ class Database:
             if isinstance(failure, DatabaseUnavailable) and deadline.has_passed:
                 self._on_error("QueryCanceled")  # by us, from outside
                 raise DatabaseTimeout from None
-            if not isinstance(failure, RowExists):
-                self._on_error(type(error).__name__)
+            self._on_error(type(error).__name__)
             raise failure from None
         else:
             self.answered_at = asyncio.get_running_loop().time()

@@ -55,10 +55,12 @@ def _compile_delete_aged() -> Statement:
         .order_by(_KEYS.created_at)
         .limit(literal_column(str(AGED_ROWS)))
         .with_for_update(skip_locked=True)
+        .cte("aged")
+        # Once, and not anew for each row that might be removed: the limit would be none.
+        .prefix_with("MATERIALIZED")
     )
-    deleted = (
-        delete(IdempotencyKey).where(tuple_(_KEYS.user_id, _KEYS.key).in_(aged)).returning(_KEYS.key).cte("deleted")
-    )
+    is_aged = tuple_(_KEYS.user_id, _KEYS.key).in_(select(aged.c.user_id, aged.c.key))
+    deleted = delete(IdempotencyKey).where(is_aged).returning(_KEYS.key).cte("deleted")
     return compile_statement("delete_aged_keys", select(func.count()).select_from(deleted))
 
 

@@ -83,6 +83,7 @@ FAILURES = {
     "DatabaseTimeout": DatabaseTimeout(),
     "KeysUnavailable": KeysUnavailable(""),
     "DatabaseNotReady": NotReady([FieldError("cannot be reached", "database")]),
+    "DatabaseSlow": NotReady([FieldError("does not answer in time", "database")]),
     "KeysNotReady": NotReady([FieldError("cannot be fetched", "keys")]),
     "ServerBusy": ServerBusy(),
     "ServerStopping": ServerStopping(),

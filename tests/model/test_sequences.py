@@ -20,7 +20,7 @@ from tests.support.cast import SECRET
 from tests.support.operations import OPERATIONS
 from tests.support.server import make_environment, run_server
 
-SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "400"))
+SEQUENCES = int(os.environ.get("MODEL_SEQUENCES", "200"))
 
 ANSWERS = {
     "createTask": [201, 403, 422],

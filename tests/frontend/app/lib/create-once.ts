@@ -7,14 +7,15 @@ import type { Task, TaskDraft } from "./task";
  * another key.
  */
 export function createOnce(api: TaskApi) {
-  let pending: { draft: string; key: string } | null = null;
+  const keys = new Map<string, string>();
 
   return async (body: TaskDraft): Promise<{ task: Task; isRetry: boolean }> => {
     const draft = JSON.stringify(body);
-    const known = pending?.draft === draft ? pending : null;
-    const { key } = (pending = known ?? { draft, key: crypto.randomUUID() });
+    const known = keys.get(draft);
+    const key = known ?? crypto.randomUUID();
+    keys.set(draft, key);
     const task = await api.create(body, key);
-    pending = null;
-    return { task, isRetry: known !== null };
+    keys.delete(draft);
+    return { task, isRetry: known !== undefined };
   };
 }
