@@ -1,7 +1,7 @@
 """The server and a simple model of it go through random sequences of all operations, and never differ.
 
 In CI they are the same sequences each time, so that only a change can make a difference. Thousands of new ones:
-MODEL_SEQUENCES=5000 .venv/bin/pytest tests/model --no-cov. One that fails is printed at its shortest; to see it again,
+MODEL_SEQUENCES=5000 .venv/bin/pytest tests/model. One that fails is printed at its shortest; to see it again,
 put the @reproduce_failure that comes with it on Sequence.
 """
 
