@@ -261,6 +261,12 @@ def test_they_can_be_moved_to_another_port(make_database: MakeDatabase, workers:
         httpx.get(url)
 
 
+def test_a_database_that_has_never_been_there_is_counted() -> None:
+    """Each try to make the tables; nothing else is tried before."""
+    with run_impatient_server("postgresql://nobody@127.0.0.1:1/nothing") as server:
+        wait_for(lambda: pick(read(server.url), "database_errors_total").get(("OperationalError",), 0) > 1, 10)
+
+
 def test_they_can_be_turned_off(make_database: MakeDatabase) -> None:
     """Then there are none."""
     with run_impatient_server(make_database(), "--workers", "2", METRICS_PORT="off") as server:

@@ -46,7 +46,9 @@ class Database:
             on_error=self._on_error,
         )
         # Not both at once: where there are fewer connections than the pool wants, it would leave none for the schema.
-        self._schema = SchemaKeeper(settings.dsn, connect_timeout=connect_timeout, then=self.pool.open)
+        self._schema = SchemaKeeper(
+            settings.dsn, connect_timeout=connect_timeout, then=self.pool.open, on_error=self._on_error
+        )
 
     async def open(self) -> None:
         """Bring the schema up to date, then fill the pool; what cannot be done yet goes on in the background."""

@@ -18,12 +18,23 @@ logger = logging.getLogger(__name__)
 
 
 class SchemaKeeper:
-    """Migrates in the background until it has succeeded, and calls `then`; `is_current` tells whether it has."""
+    """Migrates in the background until it has succeeded, and calls `then`; `is_current` tells whether it has.
 
-    def __init__(self, url: str, *, connect_timeout: int, then: Callable[[], None]) -> None:
+    `on_error` is told the driver's name of each failure to connect.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect_timeout: int,
+        then: Callable[[], None],
+        on_error: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._url = url
         self._connect_timeout = connect_timeout
         self._then = then
+        self._on_error = on_error
         self._complaint = ""
         self._going_on: asyncio.Task[None] | None = None
         self.is_current = False
@@ -45,6 +56,7 @@ class SchemaKeeper:
                 run_in_thread(partial(migrate, self._url, connect_timeout=self._connect_timeout))
             )
         except psycopg.OperationalError as error:
+            self._on_error(type(error).__name__)
             self._complain(logging.WARNING, f"the database is not available yet, trying again: {name_error(error)}")
         except MigrationError as error:
             self._complain(logging.ERROR, str(error))

@@ -139,11 +139,13 @@ class Settings(BaseSettings):
 
     @field_validator("metrics_port", mode="before")
     @classmethod
-    def _read_port(cls, value: object) -> object:
+    def _read_port(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str) or value.strip().lower() == "off":
             return value if value is None else "off"
         if not value.strip().isdecimal() or int(value) > MAX_PORT:
             raise ValueError(f"must be off, or a port from 0 to {MAX_PORT}")
+        if 0 < int(value) == info.data.get("port"):
+            raise ValueError("must be another port than PORT; unset, it is that of the API")
         return int(value)
 
     @field_validator("jwt_issuer", "jwt_audience", "cors_origins", mode="before")

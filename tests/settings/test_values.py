@@ -143,6 +143,7 @@ def test_every_variable_is_tried_here() -> None:
             "OTEL_EXPORTER_OTLP_ENDPOINT must have no user, password, query or fragment.",
         ),
         ("METRICS_PORT", "on", "METRICS_PORT must be off, or a port from 0 to 65535."),
+        ("METRICS_PORT", "8000", "METRICS_PORT must be another port than PORT; unset, it is that of the API."),
         ("METRICS_PORT", "65536", "METRICS_PORT must be off, or a port from 0 to 65535."),
         ("METRICS_PORT", "-1", "METRICS_PORT must be off, or a port from 0 to 65535."),
         ("KEEP_ALIVE_TIMEOUT", "0.5", "KEEP_ALIVE_TIMEOUT must be a valid integer."),
