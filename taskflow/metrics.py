@@ -100,7 +100,7 @@ class Metrics:
             buckets=BUCKETS,
             registry=own,
         )
-        self._in_flight = gauge("requests_in_flight", "Requests under way, this one included.")
+        self._in_flight = gauge("requests_in_flight", "Requests under way on the API's port.")
         self._pool_size = gauge("database_pool_size", "Connections to the database that there are to be.")
         self._connections = gauge("database_connections", "Connections to the database that are open.")
         self._waiting = gauge("database_waiting", "Requests that wait for a connection to the database.")

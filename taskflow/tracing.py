@@ -1,7 +1,7 @@
 """Traces of requests and statements, by OpenTelemetry: where it is installed (the extra `tracing`) and configured.
 
 Where it is not, nothing of it is imported, and nothing stands in a request's way. A span holds no user, path, token or
-text: it is named by its operation or statement.
+text: it is named by its operation or statement. But it holds the request's id, which its client may have chosen.
 """
 
 import asyncio
