@@ -1,7 +1,7 @@
 """What can go wrong, as facts, and the one place that turns a fact into an answer.
 
     Problem
-    ├── RequestMalformed, UpgradeRefused                     400
+    ├── RequestMalformed                                     400
     ├── BodyMissing, BodyNotJson, PreflightRefused           400
     ├── TokenMissing                                         401
     ├── TokenInvalid ── TokenExpired, TokenSignatureInvalid  401
@@ -83,11 +83,6 @@ class RequestMalformed(Problem):
 
     status = 400
     detail = "The request is not valid HTTP/1.1."
-
-
-class UpgradeRefused(Problem):
-    status = 400
-    detail = "A request with a body cannot ask for another protocol; send it without the header Upgrade."
 
 
 class BodyMissing(Problem):

@@ -7,12 +7,14 @@ import asyncio
 from collections import deque
 from typing import Any
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from taskflow.errors import HeadersTooLarge, RequestMalformed, UpgradeRefused, UrlTooLong
+from taskflow.errors import HeadersTooLarge, RequestMalformed, UrlTooLong
 from taskflow.reception import Reception
+from taskflow.upgrades import resume_reading
 
 FIELD_OVERHEAD = 32
 """What a header counts beyond its bytes, as in HTTP/2 (RFC 9113, section 6.5.2): many small ones cost memory too."""
@@ -47,6 +49,8 @@ class StrictProtocol(HttpToolsProtocol):
         self.is_receiving = False
         self.is_in_head = True
         self.bytes_without_body = 0
+        self.ignores_upgrade = False
+        """Whether the parser, as it has been asked for another protocol, reports the message's end too early."""
         self._head_bytes = 0
         self._hosts = 0
 
@@ -87,9 +91,8 @@ class StrictProtocol(HttpToolsProtocol):
         # httptools takes what was compressed before it was cut into chunks for what was meant.
         if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
             raise RequestMalformed
-        # And what follows for the other protocol: the request would be left without its body.
-        if self.parser.should_upgrade() and any(_announces_body(*header) for header in self.headers):
-            raise UpgradeRefused
+        # To llhttp, CONNECT is an upgrade too.
+        self.ignores_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if is_ahead:
             self.ahead.appendleft(self._head_bytes + len(self.url))
             if sum(self.ahead) > HEADS_AHEAD * self._limits.max_header_bytes:
@@ -99,6 +102,18 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.is_in_head = False
 
+    def feed(self, data: bytes) -> None:
+        """Parse what the client has sent; a request for another protocol is read as if it had not asked.
 
-def _announces_body(name: bytes, value: bytes) -> bool:
-    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        Raises httptools.HttpParserError, and httptools.HttpParserUpgrade behind a CONNECT.
+        """
+        rest: bytes | memoryview = data
+        while True:
+            try:
+                self.parser.feed_data(rest)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                if self.parser.get_method() == b"CONNECT":
+                    raise
+                rest = memoryview(rest)[upgrade.args[0] :]
+                self.parser = resume_reading(self.parser, self.headers, self)

@@ -100,10 +100,9 @@ class Protocol(StrictProtocol):
         self._unset_keepalive_if_required()
         self.bytes_without_body += len(data)
         try:
-            self.parser.feed_data(data)
+            self.feed(data)
         except httptools.HttpParserUpgrade:
-            # The request is answered as if it had not asked for another protocol, and nothing after it is read: it
-            # might be meant for one who had agreed.
+            # After CONNECT, which is answered 405 or 404, bytes are meant for another server: none of them is read.
             self._end_after_answers()
         except httptools.HttpParserError as error:
             cause = error.__context__
@@ -159,6 +158,9 @@ class Protocol(StrictProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.ignores_upgrade:
+            self.ignores_upgrade = False
+            return
         self.is_receiving = False
         if not self._is_turned_away:
             super().on_message_complete()

@@ -30,7 +30,7 @@ IMPORTS = {
     },
     "processes": {"signals"},
     "protocol": {"errors", "framing", "metrics", "patience", "reception"},
-    "framing": {"errors", "reception"},
+    "framing": {"errors", "reception", "upgrades"},
     "reception": {"cors", "errors", "headers", "logs", "settings"},
     "app": {
         "auth",
@@ -75,6 +75,7 @@ IMPORTS = {
     "settings": set(),
     "signals": set(),
     "threads": set(),
+    "upgrades": set(),
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
