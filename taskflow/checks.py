@@ -12,7 +12,7 @@ from taskflow.contract.loading import ContractError
 from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
 from taskflow.keys import KeyEndpoint, KeysError, PublishedKey
-from taskflow.migrations import NEWEST_VERSION, read_version
+from taskflow.migrations import NEWEST_VERSION, MigrationError, check_encoding, open_connection, read_version
 from taskflow.settings import Settings, SettingsError
 from taskflow.threads import run_in_thread
 from taskflow.tracing import make_tracing
@@ -87,6 +87,8 @@ def _check_database(settings: Settings) -> Result:
         number, current, allowed = attempt.result(timeout=ANSWER_TIMEOUT_SECONDS)
     except TimeoutError:
         return Result("database", passed=False, finding=f"it did not answer in {ANSWER_TIMEOUT_SECONDS} s")
+    except MigrationError as error:
+        return Result("database", passed=False, finding=str(error))
     except psycopg.Error as error:
         # The operator's own terminal may see what the log may not: host, port and user, and why.
         return Result("database", passed=False, finding=" ".join(str(error).split()))
@@ -103,8 +105,12 @@ def _check_database(settings: Settings) -> Result:
 
 
 def _read_database(url: str) -> tuple[int, str | None, int | None]:
-    """Give PostgreSQL's major version, the schema's, and how many connections it allows (None: a pooler's affair)."""
-    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+    """Return PostgreSQL's major version, the schema's, and how many connections it allows (None: unknown, a pooler).
+
+    Raises MigrationError if the database cannot be used, psycopg.Error if it cannot be read.
+    """
+    with open_connection(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+        check_encoding(connection)
         row = connection.execute(
             "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
             " - coalesce(current_setting('reserved_connections', true)::int, 0)"

@@ -1,17 +1,17 @@
 """The one PostgreSQL and the one server that most tests share."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from taskflow.embedded import run_postgres
 from tests.support.cast import ALICE, BOB, SECRET, User
@@ -19,8 +19,13 @@ from tests.support.contract import check_response
 from tests.support.development import make_state_folder
 from tests.support.server import Server, make_environment, run_server
 
-MakeDatabase = Callable[[], str]
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+class MakeDatabase(Protocol):
+    """Makes an empty database and returns its connection string; UTF8 unless another encoding is named."""
+
+    def __call__(self, encoding: str | None = None) -> str: ...
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +44,13 @@ def make_database(postgres: str) -> Iterator[MakeDatabase]:
     """Make empty databases on the server; they are gone when the tests are over. No other database is touched."""
     with psycopg.connect(postgres, autocommit=True) as connection, ExitStack() as stack:
 
-        def make() -> str:
+        def make(encoding: str | None = None) -> str:
             name = f"taskflow_test_{uuid4().hex}"
-            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            # The locale C suits every encoding.
+            options = (
+                SQL(" ENCODING {} LOCALE 'C' TEMPLATE template0").format(Literal(encoding)) if encoding else SQL("")
+            )
+            connection.execute(SQL("CREATE DATABASE {}{}").format(Identifier(name), options))
             stack.callback(connection.execute, SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
             return make_url({**psycopg.conninfo.conninfo_to_dict(postgres), "dbname": name})
 

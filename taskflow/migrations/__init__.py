@@ -28,9 +28,10 @@ def migrate(url: str, *, connect_timeout: int = 10) -> str:
     """
     try:
         with (
-            psycopg.connect(url, connect_timeout=connect_timeout, prepare_threshold=None) as connection,
+            open_connection(url, connect_timeout=connect_timeout) as connection,
             _cut_after(connection, connect_timeout),
         ):
+            check_encoding(connection)
             version = read_version(connection)
     except psycopg.OperationalError:
         raise
@@ -42,6 +43,33 @@ def migrate(url: str, *, connect_timeout: int = 10) -> str:
     from taskflow.migrations.upgrade import upgrade  # noqa: PLC0415
 
     return upgrade(url, connect_timeout=connect_timeout)
+
+
+def open_connection(url: str, *, connect_timeout: int) -> psycopg.Connection:
+    """Connect for `check_encoding`, which must come first. Raises psycopg.OperationalError.
+
+    The client encoding SQL_ASCII is the only one that a database of every encoding accepts, and it overrides that of
+    DATABASE_URL and PGCLIENTENCODING.
+    """
+    # prepare_threshold: a transaction pooler would break server-side prepared statements.
+    return psycopg.connect(url, connect_timeout=connect_timeout, prepare_threshold=None, client_encoding="SQL_ASCII")
+
+
+def check_encoding(connection: psycopg.Connection) -> None:
+    """Raise MigrationError unless the database can hold every text; read and write text from here on.
+
+    `client_encoding` is set for the transaction only, so that nothing stays behind on a pooler.
+    """
+    row = connection.execute("SHOW server_encoding").fetchone()
+    # Under SQL_ASCII text arrives as bytes; a pooler may have chosen another encoding for us.
+    found = row[0] if row else ""
+    encoding = found.decode() if isinstance(found, bytes) else found
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"The database's encoding is {encoding}, which cannot hold every text: create another one with"
+            " CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and set DATABASE_URL to it."
+        )
+    connection.execute("SET LOCAL client_encoding TO 'UTF8'")
 
 
 @contextmanager

@@ -21,9 +21,12 @@ def upgrade(url: str, *, connect_timeout: int) -> str:
     config = Config()
     config.set_main_option("script_location", "taskflow:migrations")
     # prepare_threshold: a transaction pooler would break server-side prepared statements.
+    # client_encoding: whatever DATABASE_URL or PGCLIENTENCODING says, text is sent and read as UTF-8.
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, connect_timeout=connect_timeout, prepare_threshold=None),
+        creator=lambda: psycopg.connect(
+            url, connect_timeout=connect_timeout, prepare_threshold=None, client_encoding="utf8"
+        ),
         poolclass=NullPool,
         hide_parameters=True,
     )
