@@ -59,6 +59,11 @@ class TokenVerifier:
         """Whether every kind of token that is configured can be verified."""
         return self._keys is None or self._keys.is_known
 
+    @property
+    def has_stale_keys(self) -> bool:
+        """Whether the published keys are known, but cannot be fetched any more."""
+        return self._keys is not None and self._keys.is_stale
+
     async def authenticate(self, token: str) -> str:
         """Give the user id (`sub`) of a valid token.
 

@@ -3,6 +3,8 @@
 import asyncio
 import math
 
+import orjson
+
 from taskflow.answers import Answer
 from taskflow.auth import TokenVerifier
 from taskflow.database import Database, DatabaseDefect, Statement
@@ -37,6 +39,15 @@ class Readiness:
         if not self._verifier.has_keys:
             failures.append(FieldError("cannot be fetched", "keys"))
         return failures
+
+    def list_warnings(self) -> list[FieldError]:
+        """Return what works for the time being, but needs an operator before long.
+
+        It is no failure: taking every process out of service would sign out users whose tokens can be verified.
+        """
+        if self._verifier.has_stale_keys:
+            return [FieldError("cannot be fetched; those known are used for the time being", "keys")]
+        return []
 
     async def _reaches_database(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -75,4 +86,5 @@ async def get_readiness(readiness: Readiness) -> Answer:
     failures = await readiness.list_failures()
     if failures:
         raise NotReady(failures)
-    return Answer(_WELL)
+    warnings = readiness.list_warnings()
+    return Answer(orjson.dumps({"status": "ok", "warnings": warnings}) if warnings else _WELL)

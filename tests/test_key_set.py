@@ -34,6 +34,13 @@ def publish(*names: str) -> dict[str, PublishedKey]:
     return read_key_set(str({"keys": keys}).replace("'", '"').encode())
 
 
+async def poll(condition: Callable[[], bool]) -> None:
+    """Wait until this is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  a key set tells nobody of its state
+            await asyncio.sleep(COOLDOWN / 10)
+
+
 @asynccontextmanager
 async def open_key_set(answer: Answer, monkeypatch: pytest.MonkeyPatch, **settings: float) -> AsyncIterator[KeySet]:
     """Give a key set whose endpoint answers so."""
@@ -123,6 +130,37 @@ def test_an_unexpected_error_is_an_outage_that_ends(
 
     asyncio.run(run())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_outage_that_has_ended_takes_no_time_off_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JWKS_MAX_AGE_STALE counts from the first fetch that failed; each one that succeeds begins anew."""
+    stale = 4 * COOLDOWN
+
+    async def run() -> None:
+        is_down = False
+
+        async def answer() -> dict[str, PublishedKey]:
+            if is_down:
+                raise KeysError("it is down")
+            return publish("key")
+
+        async with open_key_set(answer, monkeypatch, jwks_max_age=COOLDOWN, jwks_max_age_stale=stale) as keys:
+            await keys.find("key")
+            for _ in range(4):
+                is_down = True
+                await poll(lambda: keys.is_stale)
+                is_down = False
+                await poll(lambda: not keys.is_stale)
+            # Longer than any of the ends that were set.
+            await asyncio.sleep(2 * stale)
+            assert not keys.is_stale
+            await keys.find("key")
+            is_down = True
+            await poll(lambda: not keys.is_known)
+            with pytest.raises(KeysUnavailable):
+                await keys.find("key")
+
+    asyncio.run(run())
 
 
 def test_nothing_is_fetched_any_more_once_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

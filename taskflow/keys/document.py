@@ -33,7 +33,8 @@ class PublishedKey:
 def read_key_set(document: bytes) -> dict[str, PublishedKey]:
     """Give the keys of a JWK Set that can be used, by their `kid`; others are passed over (RFC 7517, section 5).
 
-    Raises ValueError if it is no JWK Set, or one in which there are keys, but none for us.
+    Raises ValueError if it is no JWK Set, or one without a key that can be used: frontends have a key as long as they
+    sign tokens, so a set without one is a mistake and not a withdrawal.
     """
     try:
         entries = json.loads(document)["keys"]
@@ -41,12 +42,14 @@ def read_key_set(document: bytes) -> dict[str, PublishedKey]:
         entries = None
     if not isinstance(entries, list):
         raise ValueError("it is not a JWK Set")  # noqa: TRY004  it is the document that is wrong
+    if not entries:
+        raise ValueError("there are none")
     keys: dict[str, PublishedKey] = {}
     for entry in entries:
         key = _read_key(entry) if isinstance(entry, dict) else None
         if key is not None:
             keys.setdefault(entry["kid"], key)
-    if entries and not keys:
+    if not keys:
         raise ValueError(f"none of its keys can be used; it must be for {', '.join(ALGORITHMS)}")
     return keys
 

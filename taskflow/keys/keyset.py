@@ -3,6 +3,8 @@
 One task fetches them: at the start, when they have grown old, when somebody asks for a key that is not among them, and
 as long as it fails; never more often than once in JWKS_COOLDOWN. So there is one fetch at a time however many ask, and
 who asks for a key that is known never waits.
+
+While they cannot be fetched, known keys remain good for JWKS_MAX_AGE_STALE; then they are forgotten.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ logger = logging.getLogger(__name__)
 class KeySet:
     """The keys of one endpoint, and who waits for the next fetch.
 
-    `on_withdrawal` is told when one of them is gone, `on_fetch` of each fetch whether it has brought them.
+    `on_withdrawal` is called when a known key is no longer good; `on_fetch` after each fetch, with its success.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class KeySet:
         self._endpoint = KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes)
         self._cooldown = settings.jwks_cooldown
         self._max_age = settings.jwks_max_age
+        self._max_age_stale = settings.jwks_max_age_stale
         self._queue_size = settings.jwks_queue_size
         self._on_withdrawal = on_withdrawal
         self._on_fetch = on_fetch
         self._keys: dict[str, PublishedKey] = {}
         self._known_since = -math.inf
         self._failure: str | None = None
+        self._end: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._asked = asyncio.Event()
         self._fetched = asyncio.Event()
@@ -55,11 +59,17 @@ class KeySet:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        self._cancel_end()
 
     @property
     def is_known(self) -> bool:
-        """Whether the keys have been fetched, be it long ago."""
-        return self._known_since > -math.inf
+        """Whether there are keys to verify tokens with, be they fetched long ago."""
+        return bool(self._keys)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether there are keys, and the last fetch has failed."""
+        return self.is_known and self._failure is not None
 
     async def find(self, kid: str) -> PublishedKey:
         """Give the key of this id.
@@ -113,11 +123,26 @@ class KeySet:
 
     def _note_failure(self, reason: str) -> None:
         if self._failure is None:
-            state = "those known go on being used" if self._keys else "tokens signed with them are answered 503"
+            state = "tokens signed with them are answered 503"
+            if self._keys:
+                state = f"those known go on being used for {self._max_age_stale:g} s at most (JWKS_MAX_AGE_STALE) or"
+                self._end = asyncio.get_running_loop().call_later(self._max_age_stale, self._forget)
             logger.warning("the published keys (JWKS) cannot be fetched, %s until they are: %s", state, reason)
         self._failure = reason
 
+    def _forget(self) -> None:
+        self._keys = {}
+        self._known_since = -math.inf
+        logger.warning(
+            "the published keys (JWKS) could not be fetched for %g s (JWKS_MAX_AGE_STALE), "
+            "tokens signed with them are answered 503 until they are: %s",
+            self._max_age_stale,
+            self._failure,
+        )
+        self._on_withdrawal()
+
     def _replace(self, keys: dict[str, PublishedKey]) -> None:
+        self._cancel_end()
         if self._failure is not None:
             logger.warning("the published keys (JWKS) are fetched again")
         self._failure = None
@@ -126,3 +151,8 @@ class KeySet:
         if withdrawn:
             logger.warning("%d of the published keys (JWKS) withdrawn: their tokens no longer hold", len(withdrawn))
             self._on_withdrawal()
+
+    def _cancel_end(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None

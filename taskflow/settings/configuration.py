@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     jwks_timeout: float = Field(default=3.0, ge=0.1, le=10)
     jwks_cooldown: float = Field(default=2.0, ge=0.1, le=10)
     jwks_max_age: float = Field(default=300.0, ge=1, le=86_400)
+    jwks_max_age_stale: float = Field(default=86_400.0, ge=1, le=2_592_000)
     jwks_queue_size: int = Field(default=100, ge=1, le=100_000)
     max_jwks_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
     # Behind those two: where keys are published, a secret need not be shared.

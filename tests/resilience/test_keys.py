@@ -21,12 +21,21 @@ from tests.support.tokens import INVALID, expect_refusal, make_claims, send
 from tests.support.waiting import let_time_pass, wait_for
 
 COOLDOWN = 0.2
-TIMEOUT = 0.5
+TIMEOUT = 2
 """JWKS_COOLDOWN and JWKS_TIMEOUT of these servers, in seconds."""
 
 RECOVERY_SECONDS = 5
 
 OLD, NEW = SigningKey("old"), SigningKey("new")
+
+STALE = {
+    "status": "ok",
+    "warnings": [{"detail": "cannot be fetched; those known are used for the time being", "pointer": "keys"}],
+}
+NO_KEYS = {
+    **expect_problem(503, "keys cannot be fetched."),
+    "errors": [{"detail": "cannot be fetched", "pointer": "keys"}],
+}
 
 UNAVAILABLE = expect_problem(503, "The keys that tokens are checked with are temporarily unavailable, please retry.")
 
@@ -138,9 +147,81 @@ def test_a_key_that_is_withdrawn_ends(replaced: bool, database_url: str, fronten
         wait_for(lambda: send(client, old).status_code == 401, RECOVERY_SECONDS)
         withdrawal = "1 of the published keys (JWKS) withdrawn: their tokens no longer hold"
         assert find_warnings(server).count(withdrawal) == 1
-        frontend.publish()
+        frontend.publish(SigningKey("third"))
         wait_for(lambda: find_warnings(server).count(withdrawal) == 2, RECOVERY_SECONDS)
         expect_refusal(send(client, OLD.sign(claim_better_auths(frontend))), INVALID)
+
+
+def write_set(*entries: object) -> bytes:
+    """Return a JWK Set with these entries."""
+    return json.dumps({"keys": entries}).encode()
+
+
+WITHOUT_A_KEY = {
+    "empty": write_set(),
+    "secrets": write_set({"kty": "oct", "kid": OLD.kid, "k": "c2VjcmV0"}),
+    "private-keys": write_set({**OLD.published, **OLD.write(OLD.private)}),
+    "other-algorithms": write_set(SigningKey(OLD.kid, "ES384").published),
+    "for-encryption": write_set({**OLD.published, "use": "enc"}),
+    "malformed": write_set({**OLD.published, "x": "AA"}, {}, None, "key"),
+    "without-ids": write_set({**OLD.published, "kid": None}),
+    "null": b'{"keys": null}',
+    "nothing": b"{}",
+}
+
+
+@pytest.mark.parametrize("body", WITHOUT_A_KEY.values(), ids=WITHOUT_A_KEY)
+def test_a_set_without_a_usable_key_is_an_outage_and_withdraws_nothing(
+    body: bytes, database_url: str, frontend: KeyServer
+) -> None:
+    """Known keys go on, for new tokens too; others are 503; the log says it once, and /readyz as long as it lasts."""
+    with open_client(database_url, frontend) as (client, server):
+        remembered, unknown = (key.sign(claim_better_auths(frontend)) for key in (OLD, NEW))
+        assert send(client, remembered).status_code == 200
+        frontend.publication = Publication(body)
+        # The key may have come since the last fetch: this one asks for the next.
+        wait_for(lambda: send(client, unknown).status_code == 503, RECOVERY_SECONDS)
+        expect_unavailable(send(client, unknown))
+        for token in (remembered, OLD.sign(claim_better_auths(frontend, jti="another"))):
+            assert send(client, token).status_code == 200
+        ready = client.get("/readyz")
+        check_response(ready)
+        assert (ready.status_code, ready.json()) == (200, STALE)
+        (warning,) = find_warnings(server)
+        assert warning.startswith(
+            "the published keys (JWKS) cannot be fetched, those known go on being used for 86400 s at most "
+            "(JWKS_MAX_AGE_STALE) or until they are: "
+        )
+        frontend.publish(OLD, NEW)
+        expect_recovery(client, unknown)
+        assert client.get("/readyz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "publication", [Publication(), Publication(write_set({"kty": "oct"})), Publication(status=500)], ids=repr
+)
+def test_an_outage_that_does_not_end_ends_the_keys(
+    publication: Publication, database_url: str, frontend: KeyServer
+) -> None:
+    """After JWKS_MAX_AGE_STALE nobody can tell: 503 and not 401, for remembered tokens too. The secret still counts."""
+    with open_client(database_url, frontend, JWKS_MAX_AGE="1", JWKS_MAX_AGE_STALE="1") as (client, server):
+        token = OLD.sign(claim_better_auths(frontend))
+        assert send(client, token).status_code == 200
+        frontend.publication = publication
+        wait_for(lambda: send(client, token).status_code == 503, RECOVERY_SECONDS)
+        for refused in (token, OLD.sign(claim_better_auths(frontend, jti="another"))):
+            expect_unavailable(send(client, refused))
+        assert client.get("/readyz").json() == NO_KEYS
+        assert send(client, ALICE.token).status_code == 200
+        begun, ended = find_warnings(server)
+        assert "those known go on being used for 1 s at most" in begun
+        assert ended.startswith(
+            "the published keys (JWKS) could not be fetched for 1 s (JWKS_MAX_AGE_STALE), "
+            "tokens signed with them are answered 503 until they are: "
+        )
+        frontend.publish(OLD)
+        expect_recovery(client, token)
+        assert client.get("/readyz").json() == {"status": "ok"}
 
 
 def test_a_request_with_a_known_key_never_waits(database_url: str, frontend: KeyServer) -> None:
@@ -256,6 +337,7 @@ FAILURES = {
     ),
     "page": (Publication(b"<html>Not found</html>"), "it is not a JWK Set"),
     "no-list": (Publication(b'{"keys": "maintenance"}'), "it is not a JWK Set"),
+    "empty": (Publication(), "there are none"),
     "secrets": (
         Publication(b'{"keys": [{"kty": "oct", "kid": "old", "k": "c2VjcmV0"}]}'),
         "none of its keys can be used; it must be for EdDSA, ES256, ES512, RS256, PS256",
