@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from taskflow import statements
 from taskflow.cursors import Position
@@ -34,11 +34,6 @@ class TaskList:
     sort: str
     is_completed: bool | None
     q: str | None
-
-    @property
-    def scope(self) -> tuple[object, ...]:
-        """What a cursor of this list belongs to."""
-        return self.user_id, self.sort, self.is_completed, self.q
 
     async def read_page(self, after: Position | None, limit: int | None = None) -> Page:
         """Give the part after a position.
@@ -91,17 +86,10 @@ class TaskList:
                 yield page.tasks
         yield b"]"
 
-    def write_link(self, limit: int, cursor: str) -> bytes:
-        """Give the path of the next page (RFC 8288), with every parameter of this one."""
-        parameters = {
-            "is_completed": None if self.is_completed is None else str(self.is_completed).lower(),
-            "q": self.q,
-            "sort": self.sort,
-            "limit": limit,
-            "cursor": cursor,
-        }
-        query = urlencode({name: value for name, value in parameters.items() if value is not None}, quote_via=quote)
-        return b'<%b?%b>; rel="next"' % (write_path(self.user_id), query.encode())
+
+def write_link(user_id: str, limit: int, cursor: str) -> bytes:
+    """Give the path of the next page (RFC 8288). The cursor stands for all parameters but `limit`."""
+    return b'<%b?limit=%d&cursor=%b>; rel="next"' % (write_path(user_id), limit, cursor.encode())
 
 
 def write_path(user_id: str) -> bytes:

@@ -4,28 +4,34 @@ from typing import Any
 
 from taskflow import statements
 from taskflow.answers import Answer, StreamedAnswer
-from taskflow.cursors import Cursors
+from taskflow.cursors import Cursors, Position, Selection
 from taskflow.database import Database, Value
-from taskflow.errors import NotYourTask, PreconditionFailed, Problem, TaskNotFound
+from taskflow.errors import CursorRefused, NotYourTask, PreconditionFailed, Problem, TaskNotFound
 from taskflow.etags import find_known, list_strong_versions, write_tag
 from taskflow.idempotency import insert_once
-from taskflow.lists import TaskList, write_path
+from taskflow.lists import TaskList, write_link, write_path
 
 
 async def list_tasks(  # noqa: PLR0913  as many as the contract has
     database: Database,
     cursors: Cursors,
     user_id: str,
-    sort: str,
     *,
+    sort: str | None = None,
     is_completed: bool | None = None,
     q: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
     if_none_match: str | None = None,
 ) -> Answer | StreamedAnswer:
-    tasks = TaskList(database, user_id, sort, is_completed, q)
-    after = None if cursor is None else await cursors.open(cursor, tasks.scope)
+    after: Position | None = None
+    if cursor is None:
+        selection = Selection(sort or "id", is_completed, q)
+    else:
+        selection, after = await cursors.open(cursor, user_id)
+        if not selection.admits(sort, is_completed, q):
+            raise CursorRefused
+    tasks = TaskList(database, user_id, *selection)
     if if_none_match is not None:
         known = find_known(if_none_match, await tasks.read_tag())
         if known is not None:
@@ -36,7 +42,7 @@ async def list_tasks(  # noqa: PLR0913  as many as the contract has
     if limit is None:
         # What is read page by page may hold changes that were made meanwhile: its bytes are not promised.
         return StreamedAnswer(tasks.write(page), etag=write_tag(page.version, is_weak=True))
-    link = tasks.write_link(limit, await cursors.seal(page.end, tasks.scope))
+    link = write_link(user_id, limit, await cursors.seal(user_id, selection, page.end))
     return Answer(b"[%b]" % page.tasks, etag=write_tag(page.version), link=link)
 
 

@@ -28,10 +28,24 @@ class Query:
         named = {"is_completed": completed, "q": self.q, "sort": self.sort, "limit": limit}
         return {name: value for name, value in named.items() if value is not None}
 
-    @property
-    def scope(self) -> tuple[object, ...]:
-        """What a cursor is good for: pages of another length are pages of the same list."""
-        return self.is_completed, self.q, self.sort or "id"
+    def agrees_with(self, first: "Query") -> bool:
+        """Whether a cursor of the list that was asked for first is good for this: what is sent again is the same.
+
+        Pages of another length are pages of the same list.
+        """
+        known = (first.is_completed, first.q, first.sort or "id")
+        return all(
+            sent in {None, kept} for sent, kept in zip((self.is_completed, self.q, self.sort), known, strict=True)
+        )
+
+    def repeat(self, other: "Query") -> "Query":
+        """Give a query for the same list beside its cursor: it leaves out what another one does not ask for."""
+        return Query(
+            is_completed=None if other.is_completed is None else self.is_completed,
+            q=None if other.q is None else self.q,
+            sort=None if other.sort is None else self.sort,
+            limit=other.limit,
+        )
 
     @property
     def is_descending(self) -> bool:

@@ -1,0 +1,1 @@
+"""TaskFlow behind nginx and HAProxy, configured as docs/proxies.md says."""
