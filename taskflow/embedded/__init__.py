@@ -27,6 +27,7 @@ from taskflow.embedded.cluster import (
     start_server,
     stop_server,
 )
+from taskflow.embedded.environment import hide_client_variables
 from taskflow.embedded.installation import EmbeddedPostgresError, copy_binaries, prepare_installation
 from taskflow.embedded.locks import POLL_SECONDS, WAIT_SECONDS, open_lock, read_port, try_lock
 
@@ -37,10 +38,11 @@ __all__ = ["EmbeddedPostgresError", "run_postgres"]
 def run_postgres(state_folder: Path) -> Iterator[str]:
     """Yield the URL of a PostgreSQL whose data live in `state_folder`.
 
-    The first process to come owns the server and stops it at the end; others share it meanwhile. Raises
+    The first process to come owns the server and stops it at the end; others share it meanwhile. Until the block ends,
+    the variables of PostgreSQL's clients (PGSSLMODE, PGSERVICE and so on) are hidden from this process. Raises
     EmbeddedPostgresError when there is no server to be had.
     """
-    with ExitStack() as cleanup:
+    with hide_client_variables(), ExitStack() as cleanup:
         try:
             url = start_or_join(state_folder.resolve(), cleanup)
         except OSError as error:

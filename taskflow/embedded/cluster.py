@@ -34,9 +34,13 @@ SERVER_OPTIONS = (
 
 
 def build_url(installation: Installation, port: int) -> str:
-    """Return the URL of the database at this port; the password needs no quoting."""
+    """Return the URL of the database at this port; the password needs no quoting.
+
+    It speaks neither TLS nor GSSAPI. By default libpq would ask it for both, for GSSAPI where the user has a Kerberos
+    ticket.
+    """
     password = (installation.cluster / "password").read_text()
-    return f"postgresql://{NAME}:{password}@127.0.0.1:{port}/{NAME}"
+    return f"postgresql://{NAME}:{password}@127.0.0.1:{port}/{NAME}?sslmode=disable&gssencmode=disable"
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def test_a_database_that_hangs_at_the_start_is_given_up_for_the_one_that_takes_i
     cluster.stop()
     with _HangingDatabase(("127.0.0.1", cluster.port), _Hang) as hanging:
         Thread(target=hanging.serve_forever, daemon=True).start()
-        with run_observed_server(cluster.url + "?sslmode=disable&gssencmode=disable") as (_, client):
+        with run_observed_server(cluster.url) as (_, client):
             expect_long_outage(client)
             hanging.shutdown()
             hanging.socket.close()
