@@ -28,12 +28,15 @@ class Result:
     subject: str
     passed: bool
     finding: str
+    is_doubtful: bool = False
 
 
 def run_checks(settings: Settings) -> Iterator[Result]:
     """Look at each part in turn. The settings have been read, so they are right."""
     callers = ", ".join(settings.cors_origins)
     yield Result("configuration", passed=True, finding=f"{settings.environment}, {callers} may call")
+    for sentence in settings.warnings:
+        yield Result("configuration", passed=True, finding=sentence, is_doubtful=True)
     try:
         make_tracing(settings)
     except SettingsError as error:

@@ -5,6 +5,7 @@ interrupted by a signal.
 """
 
 import argparse
+import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from taskflow.migrations import MigrationError, migrate
 from taskflow.server import PortError, run_server
 from taskflow.settings import Settings, SettingsError, load_settings
 from taskflow.signals import unwind_on_signals
+
+logger = logging.getLogger(__name__)
 
 FAILED = 1
 MISCONFIGURED = 2
@@ -74,6 +77,8 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _serve(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
+    for sentence in settings.warnings:
+        logger.warning(sentence)
     # To end on a signal is what a server is meant to do.
     with unwind_on_signals(exit_code=0):
         run_server(settings)
@@ -82,6 +87,7 @@ def _serve(_options: argparse.Namespace, settings: Settings) -> int:
 
 def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
+    _print_warnings(settings)
     with unwind_on_signals(INTERRUPTED), provide_defaults(settings) as complete:
         try:
             schema = migrate(complete.dsn, connect_timeout=math.ceil(complete.database_timeout))
@@ -92,6 +98,7 @@ def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _token(options: argparse.Namespace, settings: Settings) -> int:
+    _print_warnings(settings)
     print(make_token(provide_secret(settings), options.user_id))
     return 0
 
@@ -100,9 +107,15 @@ def _check(_options: argparse.Namespace, settings: Settings) -> int:
     passed = True
     with unwind_on_signals(INTERRUPTED):
         for result in run_checks(settings):
-            print(f"{'ok    ' if result.passed else 'failed'}  {result.subject:<14} {result.finding}", flush=True)
+            verdict = "failed" if not result.passed else "warn  " if result.is_doubtful else "ok    "
+            print(f"{verdict}  {result.subject:<14} {result.finding}", flush=True)
             passed = passed and result.passed
     return 0 if passed else FAILED
+
+
+def _print_warnings(settings: Settings) -> None:
+    for sentence in settings.warnings:
+        print(f"taskflow: warning: {sentence}", file=sys.stderr)
 
 
 def _fail(code: int, *sentences: str) -> None:

@@ -75,6 +75,30 @@ def test_a_wrong_variable_stops_every_command(command: list[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["check"], ["token", "alice"]])
+def test_a_line_of_the_dotenv_file_that_cannot_be_read_stops_every_command(command: list[str]) -> None:
+    """The audience would not be looked at, or the embedded database would take the operator's place."""
+    dotenv = 'PORT=0\n\nJWT_AUDIENCE="s3cr3t\nDATABASE_URL="postgresql://owner:s3cr3t@host/db\n'
+    result = run_command(make_environment(), *command, dotenv=dotenv)
+    mistake = "a quote opens that is not closed on the same line; close it."
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [f"taskflow: .env, line {line}: {mistake}" for line in (3, 4)]
+
+
+def test_what_is_doubtful_is_said_and_stops_no_command(database_url: str) -> None:
+    """By `check` on a line of its own, by `serve` in its log, by the others on standard error."""
+    doubt = ".env, line 1: JWT_AUDIENC is not a variable of TaskFlow and has no effect; the nearest is JWT_AUDIENCE."
+    environment = make_environment(DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET)
+    for command in (["migrate"], ["token", "alice"]):
+        result = run_command(environment, *command, dotenv="JWT_AUDIENC=taskflow\n")
+        assert (result.returncode, result.stderr) == (0, f"taskflow: warning: {doubt}\n")
+    check = run_command(environment, "check", dotenv="JWT_AUDIENC=taskflow\n")
+    assert (check.returncode, check.stderr) == (0, "")
+    assert f"warn    configuration  {doubt}\n" in check.stdout
+    with run_server({**environment, "BETTER_AUTH_SECRET": f'"{SECRET}"'}) as server:
+        assert re.search("warning BETTER_AUTH_SECRET begins and ends with a quote", server.read_log())
+
+
 def test_an_option_is_checked_like_its_variable() -> None:
     """`--port` is PORT."""
     result = run_command(make_environment(), "serve", "--port", "70000")

@@ -4,10 +4,11 @@ Every mistake is one sentence that names the variable and the remedy, and never 
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taskflow.settings.addresses import (
@@ -19,6 +20,10 @@ from taskflow.settings.addresses import (
     normalise_database_url,
     normalise_origin,
 )
+from taskflow.settings.dotenv import is_quoted, read_dotenv
+from taskflow.settings.errors import SettingsError
+
+DOTENV = Path(".env")
 
 SHARED_CONNECTIONS = 80
 """What all workers together open by default: a PostgreSQL as it comes allows 97, Neon's smallest as many."""
@@ -26,18 +31,9 @@ SHARED_CONNECTIONS = 80
 MIN_SECRET_BYTES = 32
 """What an HS256 key must have at least (RFC 7518, section 3.2)."""
 
+QUOTES_ARE_KEPT = "they are part of the value here, as docker's --env-file passes them on"
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-
-
-class SettingsError(Exception):
-    """The configuration is wrong.
-
-    `sentences` holds one sentence per mistake.
-    """
-
-    def __init__(self, sentences: list[str]) -> None:
-        super().__init__("\n".join(sentences))
-        self.sentences = sentences
 
 
 def _default_state_dir() -> Path:
@@ -52,7 +48,6 @@ class Settings(BaseSettings):
     """The configuration; a field is set by the variable of the same name in upper case."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -101,6 +96,17 @@ class Settings(BaseSettings):
     shutdown_timeout: int = Field(default=30, ge=1, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     taskflow_state_dir: Path = Field(default_factory=_default_state_dir)
+
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful in the configuration, and no reason to refuse it: a sentence each."""
+        return self._warnings
+
+    def add_warnings(self, sentences: Iterable[str]) -> None:
+        """Add to what is doubtful; what is set stays frozen."""
+        self._warnings = (*self._warnings, *sentences)
 
     @property
     def is_production(self) -> bool:
@@ -154,6 +160,8 @@ class Settings(BaseSettings):
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             entries = tuple(entry for part in value.split(",") if (entry := part.strip()))
+            if any(is_quoted(entry) for entry in entries):
+                raise ValueError(f"must name values without quotes around them; {QUOTES_ARE_KEPT}")
             if not entries:
                 # Of JWT_ISSUER, an empty list would switch the check off.
                 raise ValueError("must name at least one value, separated by commas")
@@ -175,9 +183,14 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _check_text(cls, value: object) -> object:
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+    def _check_text(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        if any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError("must be UTF-8 text")
+        # The other two say themselves what quotes around them are.
+        if info.field_name not in {"database_url", "better_auth_secret"} and is_quoted(value.strip()):
+            raise ValueError(f"must be without the quotes around it; {QUOTES_ARE_KEPT}")
         return value
 
     @field_validator("cors_origins")
@@ -220,16 +233,30 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variables, any text may come
-    """Read the configuration of this process; what the caller names goes before the environment.
+    """Read the configuration of this process: from the caller, else the environment, else `.env`.
 
     Raises SettingsError with a sentence for every mistake.
     """
+    dotenv = read_dotenv(DOTENV, {name.upper() for name in Settings.model_fields})
+    in_environment = {name.upper() for name, value in os.environ.items() if value}
+    from_file = {name.lower(): value for name, value in dotenv.values.items() if value and name not in in_environment}
     try:
-        return Settings(**overrides)
-    except UnicodeDecodeError:
-        raise SettingsError([".env is not UTF-8 text; save it as such."]) from None
+        settings = Settings(**{**from_file, **overrides})
     except ValidationError as error:
         raise SettingsError([_describe_mistake(dict(mistake)) for mistake in error.errors()]) from None
+    settings.add_warnings(dotenv.warnings)
+    settings.add_warnings(_find_doubts(settings))
+    return settings
+
+
+def _find_doubts(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for everything that is more likely a mistake than meant."""
+    secret = settings.better_auth_secret
+    if secret is not None and is_quoted(secret.get_secret_value().strip()):
+        yield (
+            "BETTER_AUTH_SECRET begins and ends with a quote, and the quotes are part of the secret; "
+            "unless the frontend's has them too, remove them (docker's --env-file passes quotes on as they are)."
+        )
 
 
 _REQUIRED_IN_PRODUCTION = {

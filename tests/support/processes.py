@@ -9,9 +9,13 @@ from pathlib import Path
 COMMAND_SECONDS = 60
 
 
-def run_command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of `taskflow` to its end, in an empty working folder."""
+def run_command(
+    environment: Mapping[str, str], *arguments: str, dotenv: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `taskflow` to its end, in a working folder that holds nothing but a `.env`, if one is given."""
     with tempfile.TemporaryDirectory() as folder:
+        if dotenv is not None:
+            Path(folder, ".env").write_text(dotenv)
         return subprocess.run(  # noqa: S603  our own command
             [sys.executable, "-m", "taskflow", *arguments],
             env=environment,
