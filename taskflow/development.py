@@ -41,7 +41,7 @@ def provide_secret(settings: Settings) -> Settings:
     """
     if settings.better_auth_secret is not None or settings.is_production:
         return settings
-    secret = _read_or_make_secret(settings.taskflow_state_dir / "better-auth-secret")
+    secret = _read_or_make_secret(settings.secret_file)
     return settings.model_copy(update={"better_auth_secret": SecretStr(secret)})
 
 

@@ -99,6 +99,29 @@ def test_what_is_doubtful_is_said_and_stops_no_command(database_url: str) -> Non
         assert re.search("warning BETTER_AUTH_SECRET begins and ends with a quote", server.read_log())
 
 
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_what_others_know_or_can_change_stops_production(command: str, tmp_path: Path) -> None:
+    """In development `check` says it too, and goes on."""
+    tmp_path.chmod(0o777)
+    variables = {
+        "DATABASE_URL": NOWHERE,
+        "BETTER_AUTH_SECRET": "better-auth-secret-12345678901234567890",
+        "TASKFLOW_STATE_DIR": str(tmp_path),
+    }
+    result = run_command(make_environment(**{**PRODUCTION, **variables}), command)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("taskflow: BETTER_AUTH_SECRET is an example that everybody knows; ")
+    result = run_command(make_environment(**{**variables, **PRODUCTION}), command)
+    sentence = f"TASKFLOW_STATE_DIR {tmp_path} can be changed by others (mode 0777); run `chmod go-w` on it."
+    expect_failure(result, 2, sentence)
+    if command == "check":
+        lines = run_command(make_environment(**variables), command).stdout.splitlines()
+        assert f"warn    configuration  {sentence}" in lines
+        assert [line.split()[:3] for line in lines if line.startswith("warn")][1:] == [
+            ["warn", "configuration", "BETTER_AUTH_SECRET"]
+        ]
+
+
 def test_an_option_is_checked_like_its_variable() -> None:
     """`--port` is PORT."""
     result = run_command(make_environment(), "serve", "--port", "70000")

@@ -1,14 +1,14 @@
-"""The configuration: read once from the environment and `.env`, checked, then frozen.
+"""The settings, and what each may be.
 
 Every mistake is one sentence that names the variable and the remedy, and never its value.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taskflow.settings.addresses import (
@@ -20,16 +20,12 @@ from taskflow.settings.addresses import (
     normalise_database_url,
     normalise_origin,
 )
-from taskflow.settings.dotenv import is_quoted, read_dotenv
+from taskflow.settings.dotenv import is_quoted
 from taskflow.settings.errors import SettingsError
-
-DOTENV = Path(".env")
+from taskflow.settings.secrets import MIN_SECRET_BYTES, find_weakness
 
 SHARED_CONNECTIONS = 80
 """What all workers together open by default: a PostgreSQL as it comes allows 97, Neon's smallest as many."""
-
-MIN_SECRET_BYTES = 32
-"""What an HS256 key must have at least (RFC 7518, section 3.2)."""
 
 QUOTES_ARE_KEPT = "they are part of the value here, as docker's --env-file passes them on"
 
@@ -107,6 +103,11 @@ class Settings(BaseSettings):
     def add_warnings(self, sentences: Iterable[str]) -> None:
         """Add to what is doubtful; what is set stays frozen."""
         self._warnings = (*self._warnings, *sentences)
+
+    @property
+    def secret_file(self) -> Path:
+        """Where a development secret is kept."""
+        return self.taskflow_state_dir / "better-auth-secret"
 
     @property
     def is_production(self) -> bool:
@@ -213,12 +214,17 @@ class Settings(BaseSettings):
 
     @field_validator("better_auth_secret")
     @classmethod
-    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+    def _check_secret(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None:
+            return None
+        if len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(
                 f"must have at least {MIN_SECRET_BYTES} bytes and equal the frontend's; "
                 "make one with `openssl rand -hex 32`"
             )
+        weakness = find_weakness(secret.get_secret_value())
+        if weakness is not None and info.data.get("environment") == "production":
+            raise ValueError(weakness)
         return secret
 
     @field_validator("taskflow_state_dir")
@@ -230,33 +236,6 @@ class Settings(BaseSettings):
     @classmethod
     def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
         return None if url is None else SecretStr(normalise_database_url(url.get_secret_value()))
-
-
-def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variables, any text may come
-    """Read the configuration of this process: from the caller, else the environment, else `.env`.
-
-    Raises SettingsError with a sentence for every mistake.
-    """
-    dotenv = read_dotenv(DOTENV, {name.upper() for name in Settings.model_fields})
-    in_environment = {name.upper() for name, value in os.environ.items() if value}
-    from_file = {name.lower(): value for name, value in dotenv.values.items() if value and name not in in_environment}
-    try:
-        settings = Settings(**{**from_file, **overrides})
-    except ValidationError as error:
-        raise SettingsError([_describe_mistake(dict(mistake)) for mistake in error.errors()]) from None
-    settings.add_warnings(dotenv.warnings)
-    settings.add_warnings(_find_doubts(settings))
-    return settings
-
-
-def _find_doubts(settings: Settings) -> Iterator[str]:
-    """Yield a sentence for everything that is more likely a mistake than meant."""
-    secret = settings.better_auth_secret
-    if secret is not None and is_quoted(secret.get_secret_value().strip()):
-        yield (
-            "BETTER_AUTH_SECRET begins and ends with a quote, and the quotes are part of the secret; "
-            "unless the frontend's has them too, remove them (docker's --env-file passes quotes on as they are)."
-        )
 
 
 _REQUIRED_IN_PRODUCTION = {
@@ -271,14 +250,3 @@ def _reveal(value: SecretStr | None, variable: str) -> str:
     if value is None:
         raise SettingsError([f"{variable} is not set."])
     return value.get_secret_value()
-
-
-def _describe_mistake(mistake: dict[str, object]) -> str:
-    location = mistake["loc"]
-    variable = str(location[0]).upper() if isinstance(location, tuple) and location else "The configuration"
-    message = str(mistake["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").removesuffix(".")
-    message = message.removesuffix(", unable to parse string as an integer")
-    message = message.removesuffix(", unable to parse string as a number")
-    if not message.startswith(("must", "is")):
-        message = f"must be {message[:1].lower()}{message[1:]}"
-    return f"{variable} {message}."
