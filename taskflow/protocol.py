@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import httptools
@@ -22,9 +23,9 @@ If it were closed at once with bytes unread, the client could be told of a reset
 """
 
 PAUSE_SECONDS = 1.0
-"""About how long a connection is not read after a request on it was turned away: Retry-After has asked it to wait.
+"""About how long a client that comes again at once after a 503 waits for the next 503: Retry-After has asked it to.
 
-Clients that come again at once could otherwise keep the server so busy turning them away that it does nothing else.
+Clients could otherwise keep the server so busy turning them away that it does nothing else.
 """
 
 _MEANINGLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -59,9 +60,13 @@ class Protocol(StrictProtocol):
         self._is_over = False  # nothing that still comes is heard
         self._is_waited_for = False
         self._patience: Patience
-        self._pause: asyncio.TimerHandle | None = None
         self._farewell: asyncio.TimerHandle | None = None
         self._is_turned_away = False
+        self._last_refused: bytes | None = None  # an Authorization header
+        self._is_shared = False
+        self._pause_end = 0.0
+        self._late_refusal: asyncio.TimerHandle | None = None
+        self._has_refused_in_read = False
         self._ignored_bytes = 0
 
     # Called by the transport.
@@ -79,7 +84,7 @@ class Protocol(StrictProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._patience.end()
-        for timer in (self._pause, self._farewell):
+        for timer in (self._late_refusal, self._farewell):
             if timer is not None:
                 timer.cancel()
         self._is_over = True
@@ -98,6 +103,7 @@ class Protocol(StrictProtocol):
             self._ignore(data)
             return
         self._unset_keepalive_if_required()
+        self._has_refused_in_read = False
         self.bytes_without_body += len(data)
         try:
             self.feed(data)
@@ -137,6 +143,8 @@ class Protocol(StrictProtocol):
     # Called by the parser. What is raised here comes out of feed_data.
 
     def on_message_begin(self) -> None:
+        if self._late_refusal is not None:
+            raise ServerBusy  # sent ahead, and not waiting at all
         super().on_message_begin()
         self._is_turned_away = False
         self._ignored_bytes = 0
@@ -230,25 +238,48 @@ class Protocol(StrictProtocol):
         self._reception.note_turned_away()
         # A client that asks leave to send its body may send it now, or not; and an answer to HEAD has none.
         if (
-            self._pause is not None  # sent ahead, and not waiting at all
+            self._has_refused_in_read  # sent ahead, and not waiting at all
             or self.expect_100_continue
             or self.parser.get_http_version() == "1.0"
             or not self.parser.should_keep_alive()
             or self.parser.get_method() == b"HEAD"
         ):
             raise ServerBusy
-        self._is_turned_away = True
+        self._is_turned_away = self._has_refused_in_read = True
+        wait = self._pause_end - self.loop.time()
+        if (self._comes_same_user_again() or self._reception.is_flooded) and wait > 0:
+            self.flow.pause_reading()
+            self._late_refusal = self.loop.call_later(wait, self._end_pause)
+        else:
+            self._say_busy()
+
+    def _comes_same_user_again(self) -> bool:
+        """Whether the connection's only user is turned away a second time.
+
+        A proxy puts many users on one connection, and none of them is to wait for another.
+        """
+        user, before = _find_user(self.headers), self._last_refused
+        served = None if self._running is None else _find_user(self._running.scope["headers"])
+        self._last_refused = user
+        self._is_shared |= len({user, before, served} - {None}) > 1
+        return user is not None and user == before and not self._is_shared
+
+    def _say_busy(self) -> None:
         self._answer(ServerBusy(), is_last=False)
-        self.flow.pause_reading()
         pause = PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311  no secret; so that not all come again at once
-        self._pause = self.loop.call_later(pause, self._end_pause)
+        self._pause_end = self.loop.time() + pause
 
     def _end_pause(self) -> None:
-        self._pause = None
-        self.flow.resume_reading()
+        """Send the refusal that is due, if there is one."""
+        if self._late_refusal is not None:
+            self._late_refusal.cancel()
+            self._late_refusal = None
+            self._say_busy()
+            self.flow.resume_reading()
 
     def _refuse(self, problem: Problem) -> None:
         """Answer the request that is being received, if it has no answer yet, and end the connection."""
+        self._end_pause()
         if self.is_receiving and not self.is_in_head and not self._is_turned_away and self._is_answering:
             if self.pipeline:
                 self.pipeline.popleft()  # nobody has begun to answer it
@@ -295,3 +326,8 @@ class Protocol(StrictProtocol):
         if self.transport.get_write_buffer_size():
             self._patience.watch_taking()
         self.transport.close()
+
+
+def _find_user(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the Authorization header: whose request it is, as far as that is known before its token is verified."""
+    return next((value for name, value in headers if name == b"authorization"), None)

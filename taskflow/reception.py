@@ -19,6 +19,9 @@ one, and have it killed; and it costs little.
 REPORT_SECONDS = 1.0
 """How often the log says how many were turned away: a line for each would cost more than turning it away."""
 
+FLOOD = 1000
+"""How many are turned away at once in REPORT_SECONDS, a hundredth of a CPU's time. Then whoever comes again waits."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,6 +51,11 @@ class Reception:
         Those that wait for their client do not count: else a few slow clients could keep out all the others.
         """
         return tasks - self.waited_for >= self._max_requests
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether so many are turned away that to do so costs too much."""
+        return self._turned_away > FLOOD
 
     def note_turned_away(self) -> None:
         """Count a client that was turned away, for the log."""

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from taskflow.reception import FLOOD
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
 from tests.support.contract import check_response
@@ -18,7 +19,7 @@ from tests.support.problems import expect_problem
 from tests.support.server import Server
 from tests.support.tasks import create_task
 from tests.support.waiting import wait_for
-from tests.support.wire import connect, write_head
+from tests.support.wire import Wire, connect, write_head
 
 MAX_REQUESTS = 5
 BUSY = expect_problem(503, "The server has more requests than it can answer, please retry.")
@@ -103,7 +104,7 @@ def test_a_probe_is_answered_all_the_same(server: Server, database_url: str, pat
         assert client.get(ALICE.tasks).status_code == 503
 
 
-def test_a_connection_outlives_a_refusal_but_is_not_read_for_a_while(server: Server, database_url: str) -> None:
+def test_a_connection_outlives_a_refusal_and_the_next_one_comes_late(server: Server, database_url: str) -> None:
     """A client that comes again at once waits about as long as Retry-After has asked it to; a body is not mistaken."""
     post = write_head("POST", ALICE.tasks.encode(), b"Content-Length: %d" % len(GET), user=ALICE) + GET
     with connect(server) as wire:
@@ -118,6 +119,57 @@ def test_a_connection_outlives_a_refusal_but_is_not_read_for_a_while(server: Ser
         assert wire.read_answer().status_code == 200
     with open_client(server) as client:
         assert {task["title"] for task in client.get(ALICE.tasks).json()} == {"Buy groceries"}
+
+
+def test_users_on_one_connection_do_not_wait_for_each_other(server: Server, database_url: str) -> None:
+    """As behind a proxy: each is told so at once, or answered at once where there is room again."""
+    gets = [write_head("GET", user.tasks.encode(), user=user) for user in (ALICE, BOB)]
+    with connect(server) as wire, connect(server) as other:
+        with fill(server, database_url):
+            started = monotonic()
+            for get in gets * 10:
+                wire.send(get)
+                assert wire.read_answer().status_code == 503
+            assert monotonic() - started < 5  # with a pause after each: 10 s
+            other.send(gets[0])
+            assert other.read_answer().status_code == 503
+        other.send(gets[1])
+        assert other.read_answer().status_code == 200
+
+
+def test_a_flood_of_refusals_is_slowed_down_whoever_asks(server: Server, database_url: str) -> None:
+    """A client that names another user each time wins little by it."""
+    with connect(server) as wire, fill(server, database_url):
+        started = monotonic()
+        for number in range(FLOOD + 10):
+            wire.send(write_head("GET", ALICE.tasks.encode(), b"Authorization: Bearer %d" % number))
+            assert wire.read_answer().status_code == 503
+        assert monotonic() - started > 0.45
+
+
+@pytest.mark.parametrize("rest", [GET, b"rubbish\r\n\r\n", write_head("CONNECT", b"/docs")])
+def test_a_late_refusal_comes_before_what_is_behind_it(rest: bytes, server: Server, database_url: str) -> None:
+    """Answers come in order; bytes sent behind a request that is told late end its connection."""
+    with connect(server) as wire, fill(server, database_url):
+        wire.send(GET)
+        assert wire.read_answer().status_code == 503
+        wire.send(GET, rest)
+        answer = wire.read_answer()
+        assert (answer.status_code, answer.json(), answer.headers.get("Connection")) == (503, BUSY, None)
+        assert wire.read_answer().headers["Connection"] == "close"
+        assert wire.read_to_end() == b""
+
+
+def test_a_client_that_leaves_before_its_late_refusal_harms_nobody(server: Server, database_url: str) -> None:
+    """Its answer is dropped."""
+    with fill(server, database_url):
+        for leave in (Wire.reset, Wire.end):
+            with connect(server) as wire:
+                for _ in range(2):
+                    wire.send(GET)
+                assert wire.read_answer().status_code == 503
+                leave(wire)
+    assert "Traceback" not in server.read_log()
 
 
 @pytest.mark.parametrize(
