@@ -99,6 +99,14 @@ def test_what_is_doubtful_is_said_and_stops_no_command(database_url: str) -> Non
         assert re.search("warning BETTER_AUTH_SECRET begins and ends with a quote", server.read_log())
 
 
+@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["check"]])
+def test_a_parameter_of_the_database_url_that_is_wrong_is_no_outage(command: list[str]) -> None:
+    """The server would start, and try again for ever."""
+    result = run_command(make_environment(DATABASE_URL=f"{NOWHERE}?sslmode=no-verify"), *command)
+    values = "disable, allow, prefer, require, verify-ca, verify-full"
+    expect_failure(result, 2, f"DATABASE_URL is wrong in sslmode, which must be one of {values}.")
+
+
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_what_others_know_or_can_change_stops_production(command: str, tmp_path: Path) -> None:
     """In development `check` says it too, and goes on."""

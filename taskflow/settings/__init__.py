@@ -2,7 +2,8 @@
 
 configuration  the settings, and what each may be
 loading        where they come from, and what is said of them
-addresses      origins, URLs and connection strings, in their one form
+addresses      origins and URLs, in their one form
+connections    the connection string of the database
 dotenv         the file `.env`
 secrets        secrets that others know or can guess
 permissions    files and folders that others can change

@@ -7,8 +7,6 @@ import re
 from ipaddress import ip_address
 
 import httpx
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 MAX_PORT = 65_535
 
@@ -88,28 +86,3 @@ def find_origin(url: str) -> str:
 def find_key_set(auth_url: str) -> str:
     """Give where a Better Auth publishes its keys: at its base path, which is /api/auth unless its URL has a path."""
     return f"{auth_url}{'' if auth_url != find_origin(auth_url) else '/api/auth'}/jwks"
-
-
-def normalise_database_url(url: str) -> str:
-    """Bring the spellings in use to the one that libpq takes."""
-    url = url.strip().strip("'\"")
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise ValueError("must start with postgresql://")
-    url = f"postgresql://{rest}"
-    if not _is_connection_string(url):
-        raise ValueError(
-            "is not a connection string that PostgreSQL understands; "
-            "look at its parameters, and percent-encode special characters"
-        )
-    return url
-
-
-def _is_connection_string(url: str) -> bool:
-    try:
-        parameters = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        return False
-    # A password with a bare @ or / in it would be read as part of the host or port, and messages quote those.
-    ports = str(parameters.get("port") or 0).split(",")
-    return "@" not in str(parameters.get("host", "")) and all(port.isdecimal() for port in ports)

@@ -17,9 +17,9 @@ from taskflow.settings.addresses import (
     find_origin,
     normalise_auth_url,
     normalise_collector_url,
-    normalise_database_url,
     normalise_origin,
 )
+from taskflow.settings.connections import normalise_database_url
 from taskflow.settings.dotenv import is_quoted
 from taskflow.settings.errors import SettingsError
 from taskflow.settings.secrets import MIN_SECRET_BYTES, find_weakness

@@ -209,7 +209,11 @@ def test_every_variable_is_tried_here() -> None:
         ("DATABASE_URL", "postgresql://owner:s3cr3t%zz@host/db", NO_URL),
         ("DATABASE_URL", "postgresql://owner:s3cr3t%00@host/db", NO_URL),
         ("DATABASE_URL", "postgresql://owner:s3cr3t@[host/db", NO_URL),
-        ("DATABASE_URL", "postgresql://owner:s3cr3t@host/db?password=s3cr3t&sslmod=require", NO_URL),
+        (
+            "DATABASE_URL",
+            "postgresql://owner:s3cr3t@host/db?password=s3cr3t&sslmod=require",
+            "DATABASE_URL must have no parameters that libpq does not know: sslmod (write sslmode).",
+        ),
         # A password that is not percent-encoded becomes part of the host or the port, which messages quote.
         ("DATABASE_URL", "postgresql://owner:s3/cr3t@host/db", NO_URL),
         ("DATABASE_URL", "postgresql://owner:s3@cr3t@host/db", NO_URL),
