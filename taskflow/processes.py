@@ -1,17 +1,25 @@
 """uvicorn's server and its supervisor of workers, with a beginning and an end of ours."""
 
+import asyncio
+import logging
 import math
 import signal
 import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import resource_tracker
 from types import FrameType
+from typing import cast
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
+from taskflow.acceptance import Acceptor, Counts
+from taskflow.reception import Reception
 from taskflow.signals import choose_ending_signals
 
 WORKER_START_SECONDS = 60
@@ -25,6 +33,8 @@ STUCK_SECONDS = 5.0
 
 JOIN_POLL_SECONDS = 0.05
 """How often the parent looks whether its workers have ended, and whether it is told to wait no longer."""
+
+logger = logging.getLogger(__name__)
 
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 """What a terminal sends to every process in it. Workers leave it to their parent, who tells them to end."""
@@ -41,16 +51,42 @@ def _hold_back_terminal() -> Generator[None, None, None]:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says when it is up, and ends when its terminal is closed."""
+    """uvicorn's server, which takes connections itself, says when it is up, and ends when its terminal is closed.
 
-    def __init__(self, config: uvicorn.Config, when_up: Callable[[], None]) -> None:
+    `counts` and `worker` are for workers that share a listener.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        reception: Reception,
+        when_up: Callable[[], None] = lambda: None,
+        counts: Counts | None = None,
+        worker: int = 0,
+    ) -> None:
         super().__init__(config)
         self._when_up = when_up
         self._told_at = math.inf
+        self._accept = partial(Acceptor, limits=reception, counts=counts, worker=worker)
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])
+        make_protocol = partial(  # type: ignore[call-arg]  # as uvicorn has it
+            self.config.http_protocol_class,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        for listener in sockets or []:
+            self._acceptors.append(self._accept(listener, make_protocol, self.server_state.connections))
+        self.servers.extend(cast("list[asyncio.Server]", self._acceptors))
         self._when_up()
+
+    async def on_tick(self, counter: int) -> bool:
+        for acceptor in self._acceptors:
+            acceptor.tell_count()  # some connections have ended
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  a handler of signals has both
         self._captured_signals.append(sig)
@@ -79,15 +115,32 @@ class Server(uvicorn.Server):
                     signal.signal(number, handler)
 
 
+class Worker(Process):
+    """A process that runs a server of ours, which `make_server` makes there; uvicorn's runs one of its own."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], make_server: Callable[[uvicorn.Config], Server]
+    ) -> None:
+        super().__init__(config, sockets)
+        self._make_server = make_server
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = self._make_server(self.config)
+        return self._server
+
+
 class Supervisor(Multiprocess):
     """uvicorn's supervisor of workers, which says when they are up, and ends when its terminal is closed.
 
-    `when_ended` is told the id of a worker that is no more.
+    `when_ended` is called with the id of a worker that has ended.
     """
 
     def __init__(
         self,
         config: uvicorn.Config,
+        reception: Reception,
         listener: socket.socket,
         when_up: Callable[[], None],
         when_ended: Callable[[int], None],
@@ -101,26 +154,43 @@ class Supervisor(Multiprocess):
         self._listener = listener
         self._when_up = when_up
         self._when_ended = when_ended
-        self._running: set[int] = set()
+        self._reception = reception
+        self._counts = Counts(config.workers)
 
     def init_processes(self) -> None:
         # The tracker is started first, since that would unblock them.
         resource_tracker.ensure_running()
-        with _hold_back_terminal():
-            super().init_processes()
+        self.processes.extend(self._start_worker(number) for number in range(self.processes_num))
         deadline = time.monotonic() + WORKER_START_SECONDS
         if all(process.wait_until_ready(deadline - time.monotonic()) for process in self.processes):
             self._when_up()
 
     def keep_subprocess_alive(self) -> None:
-        # Not while there is a signal to be obeyed: it may be the end.
-        if not self.signal_queue:
-            with _hold_back_terminal():
-                super().keep_subprocess_alive()
-            running = {process.pid for process in self.processes if process.pid is not None}
-            for pid in self._running - running:
-                self._when_ended(pid)
-            self._running = running
+        """Replace workers that have died or no longer answer; as uvicorn does, but by workers of ours."""
+        for number, worker in enumerate(self.processes):
+            # Not while there is a signal to be obeyed: it may be the end.
+            if self.signal_queue or self.should_exit.is_set():
+                return
+            if worker.is_alive(timeout=self.config.timeout_worker_healthcheck):
+                continue
+            worker.kill()
+            worker.join()
+            self._counts.forget(number)
+            if worker.pid is not None:
+                self._when_ended(worker.pid)
+            if worker.exitcode == STARTUP_FAILURE:
+                logger.error("a worker could not start, so the server ends")
+                self.should_exit.set()
+                return
+            logger.warning("worker %s has ended and is replaced", worker.pid)
+            self.processes[number] = self._start_worker(number)
+
+    def _start_worker(self, number: int) -> Worker:
+        make_server = partial(Server, reception=self._reception, counts=self._counts, worker=number)
+        worker = Worker(self.config, self.sockets, make_server)
+        with _hold_back_terminal():
+            worker.start()
+        return worker
 
     def terminate_all(self) -> None:
         # As long as one process had it open, new connections would be taken, and nobody would answer them.
@@ -143,3 +213,9 @@ class Supervisor(Multiprocess):
     def handle_hup(self) -> None:
         # By itself uvicorn would restart the workers.
         self.handle_term()
+
+    def handle_ttin(self) -> None:
+        """Start no further worker, as uvicorn does: WEB_CONCURRENCY workers share what the database allows."""
+
+    def handle_ttou(self) -> None:
+        """Stop none either."""

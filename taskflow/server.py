@@ -61,6 +61,7 @@ def run_server(settings: Settings) -> None:
         _settle_memory()
         when_up = partial(_announce, complete, listener)
         several = settings.web_concurrency > 1
+        reception = Reception(complete)
         config = uvicorn.Config(
             partial(make_worker_app, complete) if several else app,
             factory=several,
@@ -69,7 +70,7 @@ def run_server(settings: Settings) -> None:
             log_config=None,
             server_header=False,
             proxy_headers=False,  # who asks is told by the token, and where from by the proxy's own log
-            http=cast("type[Protocol]", partial(Protocol, reception=Reception(complete))),
+            http=cast("type[Protocol]", partial(Protocol, reception=reception)),
             ws="none",
             lifespan="on",
             timeout_keep_alive=settings.keep_alive_timeout,
@@ -77,9 +78,9 @@ def run_server(settings: Settings) -> None:
         )
         with _open_metrics_port(given, metrics):
             if several:
-                Supervisor(config, listener, when_up, when_ended=forget_process).run()
+                Supervisor(config, reception, listener, when_up, when_ended=forget_process).run()
             else:
-                Server(config, when_up).run([listener])
+                Server(config, reception, when_up).run([listener])
 
 
 def make_worker_app(settings: Settings) -> ASGIApp:

@@ -1,5 +1,10 @@
-"""Several workers: one port, one schema, as many connections as were allotted, and an end that leaves nothing."""
+"""Several workers: one port, one schema, a fair share of the connections each, and an end that leaves nothing."""
 
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,7 +14,10 @@ import pytest
 from taskflow.migrations import NEWEST_VERSION
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, SECRET
-from tests.support.server import STOP_SECONDS, make_environment, run_server, stop_process
+from tests.support.faults import run_impatient_server
+from tests.support.processes import count_connections as count_links
+from tests.support.processes import find_workers
+from tests.support.server import START_SECONDS, STOP_SECONDS, Server, make_environment, run_server, stop_process
 from tests.support.tasks import create_task
 from tests.support.waiting import wait_for
 
@@ -48,3 +56,74 @@ def test_workers_share_a_port_and_a_database_and_leave_nothing(
                 wait_for(lambda: count_connections(admin) == 0, STOP_SECONDS)
                 assert "Traceback" not in server.read_log()
         assert admin.execute("SELECT version_num FROM taskflow_schema_version").fetchall() == [(NEWEST_VERSION,)]
+
+
+@contextmanager
+def connect_at_once(server: Server, number: int) -> Iterator[list[socket.socket]]:
+    """Open many connections without waiting for any of them."""
+    address = urlsplit(server.url)
+    with ExitStack() as stack:
+        links = []
+        for _ in range(number):
+            link = stack.enter_context(socket.socket())
+            link.settimeout(0)
+            with suppress(BlockingIOError):
+                link.connect((address.hostname, address.port))
+            links.append(link)
+        yield links
+
+
+@pytest.fixture(scope="module")
+def pair(make_database: MakeDatabase) -> Iterator[Server]:
+    """A server of two workers that take 60 connections each."""
+    with run_impatient_server(make_database(), "--workers", "2", MAX_CONNECTIONS="60", CLIENT_TIMEOUT="60") as server:
+        wait_for(lambda: server.read_log().count("Application startup complete") == 2, START_SECONDS)
+        yield server
+
+
+def read_shares(server: Server) -> list[int]:
+    """Return how many connections each worker has."""
+    port = urlsplit(server.url).port
+    assert port is not None
+    return [count_links(worker, port) for worker in find_workers(server.log.parent)]
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_burst_of_connections_is_shared_by_the_workers(attempt: int, pair: Server) -> None:  # noqa: ARG001
+    """Neither has more than 70 of 100; and none is refused while there is room for it at the other."""
+    wait_for(lambda: sum(read_shares(pair)) == 0, 10)
+    with connect_at_once(pair, 100) as links:
+        wait_for(lambda: sum(read_shares(pair)) == 100, 20)
+        assert max(read_shares(pair)) <= 60
+        for link in links:
+            with pytest.raises(BlockingIOError):  # a refusal would be here
+                link.recv(1)
+
+
+def test_every_place_of_every_worker_is_taken_before_a_connection_is_refused(pair: Server) -> None:
+    """120 of 120, one after the other."""
+    wait_for(lambda: sum(read_shares(pair)) == 0, 10)
+    with ExitStack() as stack:
+        for number in range(120):
+            (link,) = stack.enter_context(connect_at_once(pair, 1))
+            wait_for(lambda number=number: sum(read_shares(pair)) == number + 1, 10)  # type: ignore[misc]
+        assert read_shares(pair) == [60, 60]
+        with httpx.Client(base_url=pair.url) as client:
+            assert client.get("/livez").status_code == 503
+        link.close()
+        wait_for(lambda: sum(read_shares(pair)) == 119, 10)
+        assert httpx.get(f"{pair.url}/livez").status_code == 200
+
+
+def test_a_worker_that_no_longer_moves_keeps_no_connection_waiting(pair: Server) -> None:
+    """It has fewer than the other, which takes them all the same until the frozen one goes on or is replaced."""
+    wait_for(lambda: sum(read_shares(pair)) == 0, 10)
+    frozen, *_ = find_workers(pair.log.parent)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(httpx.Client(base_url=pair.url, timeout=4)) for _ in range(20)]
+            assert [client.get("/livez").status_code for client in clients] == [200] * 20
+    finally:
+        with suppress(ProcessLookupError):  # replaced meanwhile
+            os.kill(frozen, signal.SIGCONT)

@@ -12,7 +12,7 @@ from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.problems import expect_problem
-from tests.support.processes import count_files
+from tests.support.processes import count_files, find_workers
 from tests.support.server import Server, read_peak_memory
 from tests.support.settings import make_settings
 from tests.support.waiting import let_time_pass, wait_for
@@ -196,6 +196,30 @@ def test_where_the_system_allows_fewer_files_fewer_connections_are_taken(
     assert allow_connections(settings).max_connections == 2048 - 10 - 100
     assert granted == [(2048, 2048)]
     assert caplog.messages == ["MAX_CONNECTIONS is 4000, but the system's limit of open files allows 1938"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_without_a_file_for_a_connection_says_so_and_recovers(
+    workers: str, make_database: MakeDatabase
+) -> None:
+    """Connections are neither reset nor lost: they wait, and are answered once there are files again."""
+    with run_impatient_server(make_database(), "--workers", workers) as server:
+        wait_for(lambda: server.read_log().count("Application startup complete") == int(workers), 60)
+        processes = find_workers(server.log.parent) or {server.process.pid}
+        limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        with ExitStack() as stack:
+            for process in processes:
+                # Files are numbered from 0, so the next one would be this, or a free one below it.
+                resource.prlimit(process, resource.RLIMIT_NOFILE, (count_files(process), limits[1]))
+            wires = [stack.enter_context(connect(server)) for _ in range(50)]
+            for wire in wires:
+                wire.send(write_head("GET", b"/livez"))
+            wait_for(lambda: "none can be taken (Too many open files)" in server.read_log(), 20)
+            for process in processes:
+                resource.prlimit(process, resource.RLIMIT_NOFILE, limits)
+            assert [wire.read_answer().status_code for wire in wires] == [200] * 50
+        assert server.read_log().count("none can be taken") <= len(processes)
+        assert "Traceback" not in server.read_log()
 
 
 def test_json_that_is_meant_to_hurt_is_refused(client: httpx.Client) -> None:

@@ -3,7 +3,8 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 COMMAND_SECONDS = 60
@@ -65,3 +66,23 @@ def read_blocked_signals(process: int) -> str:
     """Give the signals that a process does not hear, as /proc writes them."""
     status = Path(f"/proc/{process}/status").read_text()
     return status.partition("SigBlk:")[2].split()[0]
+
+
+def count_connections(process: int, port: int) -> int:
+    """Return how many connections to a port of this machine a process holds, by /proc."""
+    links = {str(link) for link in _read_links(process)}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        f"socket:[{row[9]}]" in links
+        for row in rows
+        if int(row[1].partition(":")[2], 16) == port and row[3] != _LISTENING
+    )
+
+
+_LISTENING = "0A"
+
+
+def _read_links(process: int) -> Iterator[Path]:
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            yield entry.readlink()
