@@ -97,7 +97,7 @@ def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document
             partial(ServerErrorMiddleware, handler=_answer_defect),
             partial(RequestLog, observer=metrics),
             *([partial(RequestTracing, tracer=tracing.tracer)] if tracing else []),
-            partial(Cors, origins=settings.cors_origins, methods=list_methods(document)),
+            partial(Cors, origins=settings.cors_origins, methods=list_methods(document), headers=settings.cors_headers),
             ErrorBoundary,
             partial(ContractRouting, on_operation=note_operation),
             SecurityMiddleware,

@@ -22,10 +22,12 @@ ALLOWED = [
     "If-Match",
     "If-None-Match",
     "X-Request-Id",
+    "baggage",
+    "sentry-trace",
     "traceparent",
     "tracestate",
 ]
-"""What a page may send, beside what needs nobody's leave."""
+"""What a page may send, beside what needs nobody's leave. The last four are added by monitoring in browsers."""
 
 _OTHERS = [(b"vary", b"Origin")]
 """What an answer to a page of another origin, or to no page, says: that its headers depend on the origin."""
@@ -43,12 +45,14 @@ def list_cors_headers(origins: Sequence[str]) -> dict[str, list[tuple[bytes, byt
 class Cors(CORSMiddleware):
     """Starlette's CORS for exact origins, its refusals written as problem documents like every other error."""
 
-    def __init__(self, app: ASGIApp, *, origins: Sequence[str], methods: Sequence[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, origins: Sequence[str], methods: Sequence[str], headers: Sequence[str] = ()
+    ) -> None:
         super().__init__(
             app,
             allow_origins=origins,
             allow_methods=methods,
-            allow_headers=ALLOWED,
+            allow_headers=[*ALLOWED, *headers],
             # Some frontends send their cookies along with every call; they are ignored here.
             allow_credentials=True,
             expose_headers=EXPOSED,

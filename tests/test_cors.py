@@ -154,6 +154,67 @@ def test_every_operation_may_be_called_with_a_token_and_json(
     assert "X-Request-Id" in response.headers
 
 
+EVERY_HEADER = [
+    "Accept",
+    "Accept-Language",
+    "Authorization",
+    "Content-Language",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-Id",
+    "baggage",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "sentry-trace",
+        "authorization,baggage,content-type,sentry-trace",
+        "traceparent,tracestate",
+        "Baggage, Sentry-Trace",
+    ],
+)
+def test_what_monitoring_adds_may_be_sent(headers: str, browser: httpx.Client, alice: httpx.Client) -> None:
+    """The preflight names everything that may be sent, and the call itself is answered as without."""
+    response = ask(browser, ALICE.tasks, "GET", headers)
+    assert response.status_code == 200
+    assert sorted(response.headers["Access-Control-Allow-Headers"].split(", ")) == EVERY_HEADER
+    sent = {name.strip(): "x" for name in headers.split(",") if name.strip() not in {"authorization", "content-type"}}
+    assert alice.get(ALICE.tasks, headers={"Origin": ORIGIN, **sent}).status_code == 200
+
+
+def test_applications_and_extensions_are_answered_like_pages() -> None:
+    """Their origins are compared byte for byte; more headers may be sent where they are configured."""
+    origins = [
+        "tauri://localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "http://my_app.localhost:1420",
+    ]
+    environment = make_environment(
+        **{**PRODUCTION, "CORS_ORIGINS": ",".join(origins), "CORS_HEADERS": "x-datadog-trace-id, X-B3"},
+        DATABASE_URL="postgresql://owner@127.0.0.1:9/tasks",
+    )
+    with run_server(environment) as server, httpx.Client(base_url=server.url) as browser:
+        for origin in origins:
+            response = ask(browser, ALICE.tasks, "POST", "x-datadog-trace-id,x-b3,sentry-trace", origin)
+            assert response.status_code == 200
+            assert response.headers["Access-Control-Allow-Origin"] == origin
+            allowed = sorted(response.headers["Access-Control-Allow-Headers"].split(", "))
+            assert allowed == sorted([*EVERY_HEADER, "x-datadog-trace-id", "X-B3"])
+            expect_readable(browser.get(ALICE.tasks, headers={"Origin": origin}), origin)
+        assert ask(browser, ALICE.tasks, "POST", "x-other", origins[0]).status_code == 400
+        for stranger in ("tauri://localhost:1420", "tauri://app.localhost", "TAURI://localhost", "ionic://localhost"):
+            refusal = ask(browser, ALICE.tasks, "GET", origin=stranger)
+            assert refusal.status_code == 400
+            assert "Access-Control-Allow-Origin" not in refusal.headers
+
+
 @pytest.mark.parametrize("origin", STRANGERS)
 def test_a_stranger_is_told_nothing(origin: str, alice: httpx.Client, browser: httpx.Client) -> None:
     """The call is answered, and its page cannot read the answer; its preflight is a problem document."""

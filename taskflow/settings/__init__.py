@@ -2,7 +2,8 @@
 
 configuration  the settings, and what each may be
 loading        where they come from, and what is said of them
-addresses      origins and URLs, in their one form
+addresses      URLs, in their one form
+origins        who may call from a browser, and with which headers
 connections    the connection string of the database
 dotenv         the file `.env`
 secrets        secrets that others know or can guess

@@ -10,21 +10,6 @@ import httpx
 
 MAX_PORT = 65_535
 
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
-
-
-def normalise_origin(origin: str) -> str:
-    """Bring an origin to the form in which a browser sends it."""
-    origin = origin.removesuffix("/").lower()
-    match = _ORIGIN.fullmatch(origin)
-    if match is None or int(match[1] or 0) > MAX_PORT:
-        raise ValueError(
-            "must be a comma-separated list of exact origins, such as https://app.example.com, without path or *"
-        )
-    # A browser leaves the usual port out.
-    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
-
-
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
 _USUAL_PORTS = {"http": 80, "https": 443}
 

@@ -17,11 +17,11 @@ from taskflow.settings.addresses import (
     find_origin,
     normalise_auth_url,
     normalise_collector_url,
-    normalise_origin,
 )
 from taskflow.settings.connections import normalise_database_url
 from taskflow.settings.dotenv import is_quoted
 from taskflow.settings.errors import SettingsError
+from taskflow.settings.origins import check_header_names, normalise_origins
 from taskflow.settings.secrets import MIN_SECRET_BYTES, find_weakness
 
 SHARED_CONNECTIONS = 80
@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     token_cache_size: int = Field(default=10_000, ge=0, le=1_000_000)
 
     cors_origins: CommaSeparated = ("http://localhost:3000",)
+    cors_headers: CommaSeparated = ()
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824)
     max_url_bytes: int = Field(default=8192, ge=1024, le=65_535)
     max_header_bytes: int = Field(default=32_768, ge=1024, le=1_048_576)
@@ -156,7 +157,7 @@ class Settings(BaseSettings):
             raise ValueError("must be another port than PORT; unset, it is that of the API")
         return int(value)
 
-    @field_validator("jwt_issuer", "jwt_audience", "cors_origins", mode="before")
+    @field_validator("jwt_issuer", "jwt_audience", "cors_origins", "cors_headers", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -197,7 +198,12 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(normalise_origin(origin) for origin in origins)
+        return normalise_origins(origins)
+
+    @field_validator("cors_headers")
+    @classmethod
+    def _check_headers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return check_header_names(names)
 
     @field_validator("better_auth_url", "jwks_url")
     @classmethod

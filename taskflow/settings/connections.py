@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo, PGconn
 
-_MAX_PORT = 65_535
+from taskflow.settings.addresses import MAX_PORT
 
 _NO_CONNECTION_STRING = (
     "is not a connection string that PostgreSQL understands; "
@@ -153,8 +153,8 @@ def _check_hosts(parameters: dict[str, str], names: dict[str, str]) -> None:
     except ValueError:
         raise ValueError(f"is wrong in {names['hostaddr']}, which must be a numeric address") from None
     for port in filter(None, (port.strip() for port in ports)):
-        if not port.isdecimal() or not 0 < int(port[:6]) <= _MAX_PORT:
-            raise ValueError(f"is wrong in {names['port']}, which must be from 1 to {_MAX_PORT}")
+        if not port.isdecimal() or not 0 < int(port[:6]) <= MAX_PORT:
+            raise ValueError(f"is wrong in {names['port']}, which must be from 1 to {MAX_PORT}")
     most = max(len(addresses), len(hosts))
     if len({len(addresses), len(hosts)} - {1}) > 1 or len(ports) not in {1, most}:
         raise ValueError("must have as many ports and addresses as it has hosts, or one port for all of them")

@@ -45,6 +45,7 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "max_token_bytes": 16_384,
         "token_cache_size": 10_000,
         "cors_origins": ("http://localhost:3000",),
+        "cors_headers": (),
         "max_body_bytes": 1_048_576,
         "max_url_bytes": 8192,
         "max_header_bytes": 32_768,

@@ -21,7 +21,8 @@ PRODUCTION = {
 }
 
 NO_ORIGIN = (
-    "CORS_ORIGINS must be a comma-separated list of exact origins, such as https://app.example.com, without path or *."
+    "CORS_ORIGINS must be a comma-separated list of exact origins, such as https://app.example.com, "
+    "without path or *; entry {} {}."
 )
 NO_URL = (
     "DATABASE_URL is not a connection string that PostgreSQL understands; "
