@@ -4,6 +4,7 @@ Every mistake is one sentence that names the variable and the remedy, and never 
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,7 @@ from taskflow.settings.addresses import (
     normalise_collector_url,
 )
 from taskflow.settings.connections import normalise_database_url
-from taskflow.settings.dotenv import is_quoted
+from taskflow.settings.dotenv import QUOTES, is_quoted
 from taskflow.settings.errors import SettingsError
 from taskflow.settings.origins import check_header_names, normalise_origins
 from taskflow.settings.secrets import MIN_SECRET_BYTES, find_weakness
@@ -28,6 +29,8 @@ SHARED_CONNECTIONS = 80
 """What all workers together open by default: a PostgreSQL as it comes allows 97, Neon's smallest as many."""
 
 QUOTES_ARE_KEPT = "they are part of the value here, as docker's --env-file passes them on"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -151,7 +154,7 @@ class Settings(BaseSettings):
     def _read_port(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str) or value.strip().lower() == "off":
             return value if value is None else "off"
-        if not value.strip().isdecimal() or int(value) > MAX_PORT:
+        if not re.fullmatch("[0-9]{1,5}", value) or int(value) > MAX_PORT:
             raise ValueError(f"must be off, or a port from 0 to {MAX_PORT}")
         if 0 < int(value) == info.data.get("port"):
             raise ValueError("must be another port than PORT; unset, it is that of the API")
@@ -159,11 +162,13 @@ class Settings(BaseSettings):
 
     @field_validator("jwt_issuer", "jwt_audience", "cors_origins", "cors_headers", mode="before")
     @classmethod
-    def _split_list(cls, value: object) -> object:
+    def _split_list(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str):
             entries = tuple(entry for part in value.split(",") if (entry := part.strip()))
-            if any(is_quoted(entry) for entry in entries):
+            if any(entry[0] in QUOTES or entry[-1] in QUOTES for entry in entries):
                 raise ValueError(f"must name values without quotes around them; {QUOTES_ARE_KEPT}")
+            if value.startswith("[") and value.endswith("]") and info.field_name != "cors_origins":
+                raise ValueError("must name values separated by commas, without brackets")
             if not entries:
                 # Of JWT_ISSUER, an empty list would switch the check off.
                 raise ValueError("must name at least one value, separated by commas")
@@ -190,8 +195,14 @@ class Settings(BaseSettings):
             return value
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError("must be UTF-8 text")
-        # The other two say themselves what quotes around them are.
-        if info.field_name not in {"database_url", "better_auth_secret"} and is_quoted(value.strip()):
+        if info.field_name in {"database_url", "better_auth_secret"}:  # which have rules of their own
+            return value
+        value = value.strip()
+        if not value:
+            raise ValueError("must not be blank")
+        if _CONTROL.search(value) and not str(info.field_name).endswith("_url"):  # which say themselves what they are
+            raise ValueError("must be without control characters and ends of lines")
+        if is_quoted(value):
             raise ValueError(f"must be without the quotes around it; {QUOTES_ARE_KEPT}")
         return value
 
@@ -236,7 +247,10 @@ class Settings(BaseSettings):
     @field_validator("taskflow_state_dir")
     @classmethod
     def _expand_home(cls, folder: Path) -> Path:
-        return folder.expanduser()
+        try:
+            return folder.expanduser()
+        except RuntimeError:
+            raise ValueError("must not begin with the home folder of a user who has none") from None
 
     @field_validator("database_url")
     @classmethod

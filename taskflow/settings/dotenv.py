@@ -19,7 +19,8 @@ from taskflow.settings.errors import SettingsError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEGINNING = re.compile(r"(?:export\s+)?(?:'[^']*'|[^=#\s]*)\s*=\s*")
-_QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^\\{quote}])*{quote}") for quote in "'\""}
+QUOTES = "'\""
+_QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^\\{quote}])*{quote}") for quote in QUOTES}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 _FOREIGN_QUOTES = "`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"

@@ -28,6 +28,8 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  as the variabl
         settings = Settings(**{**from_file, **overrides})
     except ValidationError as error:
         raise SettingsError([_describe_mistake(dict(mistake)) for mistake in error.errors()]) from None
+    except RuntimeError:  # the default of the state folder is in a home folder
+        raise SettingsError(["TASKFLOW_STATE_DIR must be set, for this user has no home folder."]) from None
     risks = [*find_risks(DOTENV, ".env"), *_find_state_risks(settings)]
     if settings.is_production and risks:
         raise SettingsError(risks)
@@ -66,6 +68,8 @@ def _describe_mistake(mistake: dict[str, object]) -> str:
     if mistake["type"] == "value_error":  # the end of a sentence of ours
         return f"{variable} {str(mistake['msg']).removeprefix('Value error, ')}."
     message = str(mistake["msg"]).removeprefix("Input should be ").removesuffix(".")
+    if mistake["type"] == "int_parsing_size":
+        return f"{variable} must be a valid integer."
     message = message.removesuffix(", unable to parse string as an integer")
     message = message.removesuffix(", unable to parse string as a number")
     if not message.startswith(("must", "is")):

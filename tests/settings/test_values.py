@@ -17,6 +17,25 @@ from tests.support.configuration import (
     load,
 )
 
+TEXTS = {
+    "BETTER_AUTH_SECRET",
+    "BETTER_AUTH_URL",
+    "CORS_HEADERS",
+    "CORS_ORIGINS",
+    "DATABASE_URL",
+    "ENVIRONMENT",
+    "HOST",
+    "JWKS_URL",
+    "JWT_AUDIENCE",
+    "JWT_ISSUER",
+    "LOG_LEVEL",
+    "METRICS_HOST",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "ROOT_PATH",
+    "TASKFLOW_STATE_DIR",
+}
+"""The variables that are no numbers."""
+
 
 @pytest.mark.parametrize(
     ("variable", "text", "value"),
@@ -240,6 +259,69 @@ def test_whatever_is_given_the_answer_is_a_sentence(variable: str, text: str, mo
     assert text not in sentence
     # As libraries begin their own messages, which speak to programmers.
     assert not re.search("codec|Unable|Invalid", sentence)
+
+
+GARBAGE = {
+    "blank": " ",
+    "tab": "\t",
+    "escape": "s3cr3t\x1b[31m",
+    "two-lines": "s3cr3t\nline",
+    "delete": "s3cr3t\x7f",
+    "not-text": "s3cr3t\udcff",
+    "quoted": '"s3cr3t"',
+    "home-of-nobody": "~s3cr3t-nobody/x",
+}
+
+
+@pytest.mark.parametrize("variable", sorted(VARIABLES))
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_no_variable_takes_garbage(variable: str, garbage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is for: one sentence that begins with its name, and shows nothing of it."""
+    if garbage == "home-of-nobody" and variable in {"HOST", "JWT_ISSUER", "JWT_AUDIENCE", "CORS_HEADERS"}:
+        return  # there, it may be a value
+    (sentence,) = complain(monkeypatch, **{variable: GARBAGE[garbage]})
+    assert re.match(rf"{variable} (must|is) ", sentence)
+    assert "s3cr3t" not in sentence
+
+
+@pytest.mark.parametrize("variable", sorted(name for name in VARIABLES if name not in TEXTS))
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "\uff11\uff12", "0x10", "1e", "--1", "1,5", "true"])
+def test_no_number_is_made_of_something_else(variable: str, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor of more digits than Python reads."""
+    (sentence,) = complain(monkeypatch, **{variable: number})
+    assert re.match(rf"{variable} must be ", sentence)
+    assert "\n" not in sentence
+    assert "digits" not in sentence
+    assert "unable" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PORT", 8001), ("HOST", "127.0.0.1"), ("ENVIRONMENT", "development"), ("METRICS_PORT", 9)]
+)
+def test_an_end_of_line_behind_a_value_is_no_mistake(
+    variable: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it comes from a file."""
+    assert getattr(load(monkeypatch, **{variable: f" {value}\r\n"}), variable.lower()) == value
+
+
+@pytest.mark.parametrize("variable", ["JWT_AUDIENCE", "JWT_ISSUER"])
+def test_a_list_is_no_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In no token is an audience in brackets."""
+    sentence = f"{variable} must name values separated by commas, without brackets."
+    assert complain(monkeypatch, **{variable: "[a,b]"}) == [sentence]
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number."""
+
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "home", fail)
+    assert complain(monkeypatch) == ["TASKFLOW_STATE_DIR must be set, for this user has no home folder."]
+    assert load(monkeypatch, TASKFLOW_STATE_DIR="/srv/taskflow").taskflow_state_dir == Path("/srv/taskflow")
 
 
 def test_every_mistake_gets_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
