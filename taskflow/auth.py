@@ -15,11 +15,14 @@ from jwt.utils import base64url_decode, base64url_encode
 from pydantic import SecretStr
 
 from taskflow.errors import TokenExpired, TokenInvalid, TokenSignatureInvalid
-from taskflow.keys import ALGORITHMS, KeySet
+from taskflow.keys import ACCEPTED_NAMES, ALGORITHMS, KeySet, describe_kid
 from taskflow.settings import Settings
 
 CLOCK_SKEW_SECONDS = 60
 """How far the frontend's clock may be ahead of ours. A token that has expired gets no grace."""
+
+MAX_EXPIRY = 32_503_680_000
+"""The year 3000, in seconds since the epoch. What is beyond it counts milliseconds, and would hardly ever expire."""
 
 TOKEN_TYPES = {"jwt", "at+jwt"}
 """What a token may call itself, if anything. Better Auth signs its session cookies with the same keys, as another type
@@ -107,20 +110,24 @@ class TokenVerifier:
             raise TokenInvalid("typ is that of another kind of token")
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm == "HS256" and self._secret is not None:
+            if "kid" in header and not isinstance(kid, str):
+                raise TokenInvalid(f"kid is {describe_kid(kid)}")
             return self._secret, self._secret_claims
-        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS or self._keys is None:
+        if not isinstance(algorithm, str) or algorithm not in ACCEPTED_NAMES or self._keys is None:
             logger.warning("refused a token that is %s", self._explain_algorithm(algorithm))
             raise TokenInvalid("alg is not accepted")
         if not isinstance(kid, str):
-            raise TokenInvalid("kid is missing")
-        # Whether the algorithm is the key's is for the verification to say.
-        return (await self._keys.find(kid)).jwk, self._key_claims
+            raise TokenInvalid(f"kid is {describe_kid(kid)}")
+        jwk = (await self._keys.find(kid)).jwks.get(algorithm)
+        if jwk is None:
+            raise TokenInvalid("alg is not that of its key")
+        return jwk, self._key_claims
 
     def _explain_algorithm(self, algorithm: object) -> str:
         """Say what a token is signed with, and what the operator would have to do to accept it."""
         if algorithm == "HS256":
             return "signed with HS256: to accept it, set BETTER_AUTH_SECRET to the frontend's"
-        if algorithm in list(ALGORITHMS):
+        if algorithm in list(ACCEPTED_NAMES):
             return (
                 f"signed with {algorithm}: to accept it, set BETTER_AUTH_URL to where the frontend's Better Auth "
                 "publishes its keys; or let the frontend sign with HS256 and BETTER_AUTH_SECRET"
@@ -220,9 +227,15 @@ def _is_utf8(token: str) -> bool:
 
 def _check_times(claims: dict[str, Any]) -> None:
     # PyJWT has compared exp with the clock, but takes a string of digits for a number too.
-    expiry, start = claims["exp"], claims.get("nbf", 0)
-    if not _is_number(expiry) or not _is_number(start) or not start <= time.time() + CLOCK_SKEW_SECONDS:
-        raise TokenInvalid("exp is not a number, or nbf is none or in the future")
+    for name in ("exp", "nbf"):
+        time_claimed = claims.get(name, 0)
+        if not _is_number(time_claimed):
+            raise TokenInvalid(f"{name} is not a number")
+        if time_claimed > MAX_EXPIRY:
+            raise TokenInvalid(f"{name} is beyond the year 3000; it must count seconds, not milliseconds")
+    # Not the other way round: NaN is before nothing.
+    if not claims.get("nbf", 0) <= time.time() + CLOCK_SKEW_SECONDS:
+        raise TokenInvalid("nbf is in the future")
 
 
 def _is_number(value: object) -> bool:

@@ -62,16 +62,19 @@ def run_checks(settings: Settings) -> Iterator[Result]:
 
 def _check_key_set(url: str, settings: Settings) -> Result:
     try:
-        keys = asyncio.run(_fetch_keys(url, settings))
+        keys, mistakes = asyncio.run(_fetch_keys(url, settings))
     except KeysError as error:
         return Result("published keys", passed=False, finding=f"{url}: {error}")
     issuers = " or ".join(settings.key_set_issuers) or "anybody"
     found = ", ".join(sorted(key.algorithm for key in keys.values()))
-    return Result("published keys", passed=True, finding=f"{found} from {url}; tokens issued by {issuers}")
+    passed_over = f"; passed over: {'; '.join(mistakes)}" if mistakes else ""
+    finding = f"{found} from {url}; tokens issued by {issuers}{passed_over}"
+    return Result("published keys", passed=True, finding=finding)
 
 
-async def _fetch_keys(url: str, settings: Settings) -> dict[str, PublishedKey]:
-    return await KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes).fetch()
+async def _fetch_keys(url: str, settings: Settings) -> tuple[dict[str, PublishedKey], list[str]]:
+    endpoint = KeyEndpoint(url, timeout=settings.jwks_timeout, max_bytes=settings.max_jwks_bytes)
+    return await endpoint.fetch(), endpoint.mistakes
 
 
 def _check_contract(settings: Settings) -> Result:

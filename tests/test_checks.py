@@ -110,6 +110,15 @@ def test_published_keys_are_fetched(tmp_path: Path) -> None:
         assert find_keys(tmp_path, jwks_url=frontend.url)[1].finding == anybody
 
 
+def test_a_published_key_that_is_passed_over_is_named(tmp_path: Path) -> None:
+    """It does no harm now, but its tokens are refused."""
+    with run_key_server() as frontend:
+        frontend.publish(SigningKey("1"), {**SigningKey("2").published, "kid": 2})
+        (_, found) = find_keys(tmp_path, jwks_url=frontend.url)
+        assert found.passed
+        assert found.finding.endswith("; passed over: key 2: its kid is a number; it must be text")
+
+
 def test_published_keys_that_cannot_be_had_are_named(tmp_path: Path) -> None:
     """With their address and the reason."""
     with run_key_server() as frontend:

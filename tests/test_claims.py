@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.cast import ALICE, SECRET, User, sign
 from tests.support.contract import check_response
-from tests.support.server import make_environment, run_server
+from tests.support.logs import wait_for_request
+from tests.support.server import Server, make_environment, run_server
 from tests.support.tokens import EXPIRED, INVALID, expect_refusal, forge, make_claims, send
 
 ISSUER = "https://app.example.com"
@@ -27,13 +28,24 @@ ISSUER = "https://app.example.com"
         {"exp": time.time() + 3600.5},
         {"iat": int(time.time()) + 36_000},
         {"iat": "not a number"},
+        {"iat": int(time.time()) * 1000},
         {"nbf": int(time.time()) - 60},
         {"iss": "https://app.example.com", "aud": "https://app.example.com"},
         {"iss": ["https://app.example.com"], "aud": ["a", "b"]},
         # As Better Auth's jwt plugin writes it.
         {"name": "Alice", "email": "alice@example.com", "emailVerified": True, "id": "somebody else", "iat": 1},
     ],
-    ids=["plain", "float", "iat-ahead", "iat-text", "nbf-past", "iss-aud", "iss-aud-lists", "better-auth"],
+    ids=[
+        "plain",
+        "float",
+        "iat-ahead",
+        "iat-text",
+        "iat-milliseconds",
+        "nbf-past",
+        "iss-aud",
+        "iss-aud-lists",
+        "better-auth",
+    ],
 )
 def test_a_valid_token_is_accepted(claims: dict[str, Any], anybody: httpx.Client) -> None:
     """Spec, user story 1, scenario 1. Claims that nobody configured do not count."""
@@ -90,6 +102,40 @@ def test_an_expiry_that_is_no_time_is_refused(expiry: str | None, anybody: httpx
     expect_refusal(
         send(anybody, forge(claims if expiry is None else claims.replace("}", f', "exp": {expiry}}}'))), INVALID
     )
+
+
+YEAR_3000 = 32_503_680_000
+
+
+@pytest.mark.parametrize("expiry", [YEAR_3000, YEAR_3000 - 1, YEAR_3000 - 0.5])
+def test_an_expiry_before_the_year_3000_is_accepted(expiry: float, anybody: httpx.Client) -> None:
+    """However far away it is."""
+    assert send(anybody, forge(make_claims(exp=expiry))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": int(time.time() + 900) * 1000},
+        {"exp": (time.time() + 900) * 1000},
+        {"exp": int(time.time() + 900) * 1_000_000},
+        {"exp": YEAR_3000 + 1},
+        {"exp": YEAR_3000 + 0.5},
+        {"exp": 1e300},
+        {"exp": 10**300},
+        {"nbf": int(time.time()) * 1000},
+    ],
+    ids=str,
+)
+def test_a_time_in_milliseconds_is_refused_and_named_in_the_log(
+    changes: dict[str, float], anybody: httpx.Client, server: Server
+) -> None:
+    """JavaScript's Date.now() counts them: as seconds, the token would not expire for 50,000 years."""
+    (name,) = changes
+    response = send(anybody, forge(make_claims(**changes)))
+    expect_refusal(response, INVALID)
+    reason = f"{name} is beyond the year 3000; it must count seconds, not milliseconds"
+    assert wait_for_request(server, response)["reason"] == reason
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,12 @@ from taskflow.keys.document import read_key_set
 from tests.support.cast import ALICE, BOB, SECRET, sign
 from tests.support.contract import check_response
 from tests.support.keys import KeyServer, SigningKey, claim_better_auths, run_key_server
+from tests.support.logs import wait_for_request
 from tests.support.problems import expect_problem
 from tests.support.server import Server, make_environment, run_server
 from tests.support.tokens import EXPIRED, HS256, INVALID, WRONG_SIGNATURE, expect_refusal, forge, make_claims, send
 
-ALGORITHMS = ("EdDSA", "ES256", "ES512", "RS256", "PS256")
+ALGORITHMS = ("EdDSA", "Ed25519", "ES256", "ES512", "RS256", "PS256")
 KEYS = {algorithm: SigningKey(f"key-{algorithm}", algorithm) for algorithm in ALGORITHMS}
 ED25519 = KEYS["EdDSA"]
 
@@ -140,6 +141,28 @@ def test_a_token_without_the_id_of_its_key_is_refused(frontend: KeyServer, anybo
     expect_refusal(send(anybody, jwt.encode(claim_better_auths(frontend), ED25519.private, "EdDSA")), INVALID)
 
 
+@pytest.mark.parametrize(
+    ("kid", "reason"),
+    [
+        (123, "kid is a number; it must be text"),
+        (1.5, "kid is a number; it must be text"),
+        (True, "kid is not text"),
+        (["key-EdDSA"], "kid is not text"),
+        ({}, "kid is not text"),
+        (None, "kid is missing"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("algorithm", ["EdDSA", "HS256"])
+def test_a_key_id_that_is_no_text_is_named_in_the_log(
+    algorithm: str, kid: object, reason: str, anybody: httpx.Client, server: Server
+) -> None:
+    """RFC 7515, section 4.1.4; some frontends number their keys. The answer is the one to any token."""
+    response = send(anybody, forge(header={"alg": algorithm, "kid": kid}))
+    expect_refusal(response, INVALID)
+    assert wait_for_request(server, response)["reason"] == reason
+
+
 @pytest.mark.parametrize("name", ["", "nobody's", "key-eddsa", "key-EdDSA ", "../key-EdDSA", "x" * 5000])
 def test_a_key_that_is_not_published_is_refused(name: str, frontend: KeyServer, anybody: httpx.Client) -> None:
     """After one more look at what is published."""
@@ -160,7 +183,13 @@ def test_no_key_is_taken_for_another_kind(frontend: KeyServer, anybody: httpx.Cl
                 assert send(anybody, token).status_code == 401
         secret = json.dumps(key.published).encode()
         expect_refusal(send(anybody, _sign_with_hmac(claims, HS256, secret)), WRONG_SIGNATURE)
-    for kid, signer in (("key-PS256", KEYS["RS256"]), ("key-RS256", KEYS["PS256"]), ("key-ES256", ED25519)):
+    for kid, signer in (
+        ("key-PS256", KEYS["RS256"]),
+        ("key-RS256", KEYS["PS256"]),
+        ("key-ES256", ED25519),
+        ("key-EdDSA", KEYS["Ed25519"]),
+        ("key-Ed25519", ED25519),
+    ):
         expect_refusal(send(anybody, signer.sign(claims, kid=kid)), INVALID)
 
 
@@ -169,7 +198,9 @@ def _sign_with_hmac(claims: dict[str, Any], header: dict[str, Any], secret: byte
     return (signed + b"." + base64url_encode(hmac.new(secret, signed, hashlib.sha256).digest())).decode()
 
 
-@pytest.mark.parametrize("algorithm", ["none", "ES384", "ES256K", "RS512", "HS512", "Ed25519", "", None, 1, ["EdDSA"]])
+@pytest.mark.parametrize(
+    "algorithm", ["none", "ES384", "ES256K", "RS512", "HS512", "Ed448", "ed25519", "ESP256", "", None, 1, ["EdDSA"]]
+)
 def test_an_algorithm_that_is_not_accepted_is_refused(
     algorithm: object, frontend: KeyServer, anybody: httpx.Client
 ) -> None:
@@ -210,8 +241,17 @@ SHORT = generate_private_key(65537, 1024)  # noqa: S505  it is to be refused
         {**GOOD.published, "alg": "RS256"},
         {**GOOD.published, "alg": "HS256"},
         {**GOOD.published, "alg": "none"},
-        {**GOOD.published, "alg": None},
+        {**GOOD.published, "alg": ""},
+        {**GOOD.published, "alg": 0},
         {**GOOD.published, "alg": ["EdDSA"]},
+        {**GOOD.published, "alg": "Ed448"},
+        {**GOOD.published, "alg": "ed25519"},
+        {**GOOD.published, "use": ""},
+        {**GOOD.published, "use": ["sig"]},
+        {**GOOD.published, "key_ops": []},
+        {**GOOD.published, "key_ops": [None]},
+        {**SigningKey("p256", "ES256").published, "alg": "ESP256"},
+        {**SigningKey("p256", "ES256").published, "alg": "Ed25519"},
         {**GOOD.published, "crv": "Ed448"},
         {**GOOD.published, "crv": ["Ed25519"]},
         {**GOOD.published, "kty": {}},
@@ -242,12 +282,80 @@ def test_a_key_that_cannot_be_used_is_passed_over(entry: Any) -> None:  # noqa: 
 
 
 @pytest.mark.parametrize(
-    ("key", "algorithm"), [(KEYS[name], "RS256" if name == "PS256" else name) for name in ALGORITHMS], ids=ALGORITHMS
+    ("key", "algorithm"),
+    [(KEYS[name], {"PS256": "RS256", "Ed25519": "EdDSA"}.get(name, name)) for name in ALGORITHMS],
+    ids=ALGORITHMS,
 )
 def test_a_key_need_not_name_its_algorithm_nor_its_use(key: SigningKey, algorithm: str) -> None:
     """Its kind tells; of RSA's two, the usual one."""
     plain = {name: value for name, value in key.published.items() if name != "alg"}
     assert read_key_set(json.dumps({"keys": [plain]}).encode())[key.kid].algorithm == algorithm
+
+
+@pytest.mark.parametrize("members", [("alg",), ("use",), ("key_ops",), ("alg", "use", "key_ops", "d", "x5c", "oth")])
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_member_that_is_null_says_nothing(key: SigningKey, members: tuple[str, ...]) -> None:
+    """The key is the one that it is without that member."""
+    plain = {name: value for name, value in key.published.items() if name not in members}
+    expected, found = (
+        read_key_set(json.dumps({"keys": [entry]}).encode())
+        for entry in (plain, {**plain, **dict.fromkeys(members, None)})
+    )
+    assert found == expected
+    assert list(found[key.kid].jwks) == list(expected[key.kid].jwks)
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({}, ["EdDSA", "Ed25519"]),
+        ({"alg": None}, ["EdDSA", "Ed25519"]),
+        ({"alg": "EdDSA"}, ["EdDSA"]),
+        ({"alg": "Ed25519"}, ["Ed25519"]),
+    ],
+    ids=str,
+)
+def test_a_key_verifies_what_is_signed_by_its_own_name(said: dict[str, object], names: list[str]) -> None:
+    """EdDSA with Ed25519 has two names (RFC 9864). One that a key does not say is not its own, as `jose` has it."""
+    plain = {name: value for name, value in GOOD.published.items() if name != "alg"}
+    (key,) = read_key_set(json.dumps({"keys": [{**plain, **said}]}).encode()).values()
+    assert (key.algorithm, list(key.jwks)) == (names[0], names)
+
+
+@pytest.mark.parametrize(
+    ("entry", "mistake"),
+    [
+        ({**GOOD.published, "kid": 1}, "its kid is a number; it must be text"),
+        ({**GOOD.published, "kid": 1.5}, "its kid is a number; it must be text"),
+        ({**GOOD.published, "kid": True}, "its kid is not text"),
+        ({**GOOD.published, "kid": ["good"]}, "its kid is not text"),
+        ({**GOOD.published, "kid": None}, "its kid is missing"),
+        ({**GOOD.published, **GOOD.write(GOOD.private)}, "it is a private key, which must not be published"),
+        ({**GOOD.published, "x": "AA"}, "it is malformed"),
+        ({**RSA.published, **RSA.write(SHORT.public_key())}, "it is an RSA key of less than 2048 bits"),
+        ("key", "it is not a JSON object"),
+        # Meant for something else: there is nothing to mend.
+        ({**GOOD.published, "use": "enc"}, None),
+        ({"kty": "oct", "kid": "x", "k": "c2VjcmV0"}, None),
+        (SigningKey("p384", "ES384").published, None),
+    ],
+    ids=lambda value: str(value)[-40:],
+)
+def test_it_is_said_why_a_key_is_passed_over(entry: object, mistake: str | None) -> None:
+    """By its place in the set, and without anything of the key; beside a good one, or in place of it."""
+    mistakes: list[str] = []
+    read_key_set(json.dumps({"keys": [GOOD.published, entry]}).encode(), mistakes.append)
+    assert mistakes == ([f"key 2: {mistake}"] if mistake else [])
+    with pytest.raises(ValueError, match="none of its keys can be used") as caught:
+        read_key_set(json.dumps({"keys": [entry]}).encode())
+    assert str(caught.value).endswith(f"; key 1: {mistake}" if mistake else "RS256, PS256")
+
+
+def test_only_the_first_mistakes_are_named() -> None:
+    """A set can hold thousands."""
+    mistakes: list[str] = []
+    read_key_set(json.dumps({"keys": [GOOD.published, *[None] * 1000]}).encode(), mistakes.append)
+    assert mistakes == [f"key {number}: it is not a JSON object" for number in (2, 3, 4)]
 
 
 def test_a_curve_of_an_rsa_key_means_nothing() -> None:

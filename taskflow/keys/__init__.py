@@ -5,8 +5,8 @@ endpoint  where they are fetched from, with all that can go wrong there
 document  what is published, and which of it can be used
 """
 
-from taskflow.keys.document import ALGORITHMS, PublishedKey
+from taskflow.keys.document import ACCEPTED_NAMES, ALGORITHMS, PublishedKey, describe_kid
 from taskflow.keys.endpoint import KeyEndpoint, KeysError
 from taskflow.keys.keyset import KeySet
 
-__all__ = ["ALGORITHMS", "KeyEndpoint", "KeySet", "KeysError", "PublishedKey"]
+__all__ = ["ACCEPTED_NAMES", "ALGORITHMS", "KeyEndpoint", "KeySet", "KeysError", "PublishedKey", "describe_kid"]

@@ -1,6 +1,7 @@
 """A JWK Set (RFC 7517), and those of its keys that tokens can be verified with."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,19 +21,38 @@ None of them is symmetric, so that nothing published can ever be taken for a sha
 """
 
 
+MAX_MISTAKES = 3
+"""How many mistakes of one set are named."""
+
+OTHER_NAMES = {"Ed25519": "EdDSA"}
+"""Fully specified names (RFC 9864) of these algorithms. RFC 9864 has no other for JWS that would fit one of them."""
+
+ACCEPTED_NAMES = ALGORITHMS.keys() | OTHER_NAMES.keys()
+"""What the `alg` of a token may be."""
+
+
+class KeyMistake(Exception):
+    """A published key is meant for tokens, but cannot be used; the text says why, without the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """A public key and the one algorithm it is for. Two are equal if they verify the same."""
+    """A public key and the one algorithm it is for, by the name that it was published with.
+
+    Two are equal if they verify the same.
+    """
 
     algorithm: str
     material: Any
     """The key as the cryptographic library has it, which knows when two are the same."""
-    jwk: PyJWK = field(compare=False)
+    jwks: Mapping[str, PyJWK] = field(compare=False)
+    """The key for PyJWT, by each `alg` of a token that it verifies: several names of the one algorithm."""
 
 
-def read_key_set(document: bytes) -> dict[str, PublishedKey]:
+def read_key_set(document: bytes, on_mistake: Callable[[str], None] = lambda _: None) -> dict[str, PublishedKey]:
     """Give the keys of a JWK Set that can be used, by their `kid`; others are passed over (RFC 7517, section 5).
 
+    `on_mistake` is called with a sentence for each that is passed over although it is meant for tokens.
     Raises ValueError if it is no JWK Set, or one without a key that can be used: frontends have a key as long as they
     sign tokens, so a set without one is a mistake and not a withdrawal.
     """
@@ -45,37 +65,76 @@ def read_key_set(document: bytes) -> dict[str, PublishedKey]:
     if not entries:
         raise ValueError("there are none")
     keys: dict[str, PublishedKey] = {}
-    for entry in entries:
-        key = _read_key(entry) if isinstance(entry, dict) else None
+    mistakes: list[str] = []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            kid, key = _read_key(entry)
+        except KeyMistake as mistake:
+            mistakes.append(f"key {number}: {mistake}")
+            continue
         if key is not None:
-            keys.setdefault(entry["kid"], key)
+            keys.setdefault(kid, key)
     if not keys:
-        raise ValueError(f"none of its keys can be used; it must be for {', '.join(ALGORITHMS)}")
+        reason = f"none of its keys can be used; it must be for {', '.join(ALGORITHMS)}"
+        raise ValueError("; ".join([reason, *mistakes[:MAX_MISTAKES]]))
+    for text in mistakes[:MAX_MISTAKES]:
+        on_mistake(text)
     return keys
 
 
-def _read_key(entry: dict[str, Any]) -> PublishedKey | None:
-    # Better Auth gives an RSA key a curve too, after its configuration has changed; it means nothing there.
-    kind = (entry.get("kty"), None if entry.get("kty") == "RSA" else entry.get("crv"))
-    fitting = [algorithm for algorithm, needed in ALGORITHMS.items() if needed == kind]
-    # Better Auth always says which; without it, what is usual for keys of this kind.
-    algorithm = entry.get("alg", fitting[0] if fitting else None)
-    if algorithm not in fitting or not _is_for_verifying(entry):
-        return None
+def _read_key(entry: object) -> tuple[str, PublishedKey | None]:
+    """Return the `kid` and the key of an entry; None if the key is for another purpose or algorithm."""
+    if not isinstance(entry, dict):
+        raise KeyMistake("it is not a JSON object")
+    # A member that is null says nothing: some libraries write every member that they know.
+    members = {name: value for name, value in entry.items() if value is not None}
+    names = _list_names(members)
+    if not names or members.get("use", "sig") != "sig" or not _is_for_verifying(members.get("key_ops", ["verify"])):
+        return "", None
+    kid = members.get("kid")
+    if not isinstance(kid, str):
+        raise KeyMistake(f"its kid is {describe_kid(kid)}")
+    if "d" in members:
+        raise KeyMistake("it is a private key, which must not be published")
     try:
-        jwk = PyJWK(entry, algorithm)
+        jwks = {name: _prepare(members, name) for name in names}
     except (jwt.PyJWTError, ValueError, TypeError):
-        return None
+        raise KeyMistake("it is malformed") from None
+    jwk = jwks[names[0]]
     # An RSA key of less than 2048 bits is too weak to be trusted (RFC 7518, section 3.3).
-    return None if jwk.Algorithm.check_key_length(jwk.key) else PublishedKey(algorithm, jwk.key, jwk)
+    if jwk.Algorithm.check_key_length(jwk.key):
+        raise KeyMistake("it is an RSA key of less than 2048 bits")
+    return kid, PublishedKey(names[0], jwk.key, jwks)
 
 
-def _is_for_verifying(entry: dict[str, Any]) -> bool:
-    kid, operations = entry.get("kid"), entry.get("key_ops", ["verify"])
-    return (
-        isinstance(kid, str)
-        and entry.get("use", "sig") == "sig"
-        and isinstance(operations, list)
-        and "verify" in operations
-        and "d" not in entry  # a private key that is public is nobody's
-    )
+def _list_names(members: Mapping[str, Any]) -> list[str]:
+    """Return each `alg` of a token that this key verifies, its own name first; none if it is not one for us."""
+    # Better Auth gives an RSA key a curve too, after its configuration has changed; it means nothing there.
+    kind = (members.get("kty"), None if members.get("kty") == "RSA" else members.get("crv"))
+    fitting = [algorithm for algorithm, needed in ALGORITHMS.items() if needed == kind]
+    others = [name for name, algorithm in OTHER_NAMES.items() if algorithm in fitting]
+    if "alg" in members:
+        # As it is written: `jose`, which Better Auth signs with, takes no other name for it either.
+        return [name for name in fitting + others if name == members["alg"]]
+    # Better Auth always says which; without it, what is usual for keys of this kind, by all of its names.
+    return [*fitting[:1], *others]
+
+
+def _prepare(members: Mapping[str, Any], name: str) -> PyJWK:
+    jwk = PyJWK(dict(members), OTHER_NAMES.get(name, name))
+    # PyJWT demands that a token names the algorithm as its key does, and knows none of the other names.
+    jwk.algorithm_name = name
+    return jwk
+
+
+def _is_for_verifying(operations: object) -> bool:
+    return isinstance(operations, list) and "verify" in operations
+
+
+def describe_kid(kid: object) -> str:
+    """Say what is wrong with a `kid` that is not text (RFC 7515, section 4.1.4; RFC 7517, section 4.5)."""
+    if kid is None:
+        return "missing"
+    if isinstance(kid, int | float) and not isinstance(kid, bool):
+        return "a number; it must be text"
+    return "not text"

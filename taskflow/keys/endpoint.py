@@ -25,6 +25,8 @@ class KeyEndpoint:
         self._url = httpx.URL(url)
         self._timeout = timeout
         self._max_bytes = max_bytes
+        self.mistakes: list[str] = []
+        """Why keys of the last answer were passed over."""
         self._lookup: Future[list[str]] | None = None
         # The authorities that the system trusts, an operator's own among them.
         self._trusted = ssl.create_default_context()
@@ -38,8 +40,9 @@ class KeyEndpoint:
             raise KeysError(f"there was no whole answer in {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             raise KeysError(_explain_failure(error)) from None
+        self.mistakes = []
         try:
-            return read_key_set(body)
+            return read_key_set(body, self.mistakes.append)
         except ValueError as error:
             raise KeysError(str(error)) from None
 

@@ -44,6 +44,7 @@ class KeySet:
         self._keys: dict[str, PublishedKey] = {}
         self._known_since = -math.inf
         self._failure: str | None = None
+        self._mistakes: list[str] = []
         self._end: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._asked = asyncio.Event()
@@ -113,6 +114,7 @@ class KeySet:
         try:
             self._replace(await self._endpoint.fetch())
             self._known_since = begun_at
+            self._note_mistakes(self._endpoint.mistakes)
         except KeysError as error:
             self._note_failure(str(error))
         except Exception:
@@ -129,6 +131,11 @@ class KeySet:
                 self._end = asyncio.get_running_loop().call_later(self._max_age_stale, self._forget)
             logger.warning("the published keys (JWKS) cannot be fetched, %s until they are: %s", state, reason)
         self._failure = reason
+
+    def _note_mistakes(self, mistakes: list[str]) -> None:
+        if mistakes and mistakes != self._mistakes:
+            logger.warning("some of the published keys (JWKS) are passed over: %s", "; ".join(mistakes))
+        self._mistakes = mistakes
 
     def _forget(self) -> None:
         self._keys = {}

@@ -224,6 +224,17 @@ def test_an_outage_that_does_not_end_ends_the_keys(
         assert client.get("/readyz").json() == {"status": "ok"}
 
 
+def test_a_key_that_is_passed_over_is_named_once(database_url: str, frontend: KeyServer) -> None:
+    """In the log, as long as nothing changes; the other keys of its set are good all the same."""
+    frontend.publish(OLD, {**NEW.published, "kid": 2})
+    with open_client(database_url, frontend) as (client, server):
+        assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
+        expect_refusal(send(client, NEW.sign(claim_better_auths(frontend))), INVALID)  # after another fetch
+        assert len(frontend.asked) >= 2
+        mistake = "key 2: its kid is a number; it must be text"
+        assert find_warnings(server) == [f"some of the published keys (JWKS) are passed over: {mistake}"]
+
+
 def test_a_request_with_a_known_key_never_waits(database_url: str, frontend: KeyServer) -> None:
     """While a fetch hangs, tokens that were never seen before are accepted; the one with an unknown key waits."""
     with open_client(database_url, frontend, JWKS_TIMEOUT="10") as (client, server):

@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import get_default_algorithms
+from jwt.algorithms import OKPAlgorithm, get_default_algorithms
 
 from tests.support.cast import ALICE
 from tests.support.tokens import make_claims
@@ -21,12 +21,18 @@ PATH = "/api/auth/jwks"
 
 _MAKERS: dict[str, Callable[[], Any]] = {
     "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
     "PS256": lambda: rsa.generate_private_key(65537, 2048),
 }
+
+
+_ALGORITHMS = {**get_default_algorithms(), "Ed25519": OKPAlgorithm()}
+_JWS = jwt.PyJWS()
+_JWS.register_algorithm("Ed25519", _ALGORITHMS["Ed25519"])
 
 
 class SigningKey:
@@ -44,13 +50,13 @@ class SigningKey:
 
     def write(self, key: Any) -> dict[str, Any]:  # noqa: ANN401  public or private, of any kind
         """Give a key as a JWK, without what describes its use."""
-        written: dict[str, Any] = get_default_algorithms()[self.algorithm].to_jwk(key, as_dict=True)
+        written: dict[str, Any] = _ALGORITHMS[self.algorithm].to_jwk(key, as_dict=True)
         return {name: value for name, value in written.items() if name != "key_ops"}
 
     def sign(self, claims: Mapping[str, Any] | None = None, **headers: Any) -> str:  # noqa: ANN401  a header may hold anything
         """Sign a token, Alice's unless others are claimed; as Better Auth does, without a type."""
         header = {"kid": self.kid, "typ": None, **headers}
-        return jwt.encode(dict(claims or make_claims()), self.private, self.algorithm, header)
+        return _JWS.encode(json.dumps(claims or make_claims()).encode(), self.private, self.algorithm, header)
 
 
 @dataclass
