@@ -45,7 +45,8 @@ async def poll(condition: Callable[[], bool]) -> None:
 async def open_key_set(answer: Answer, monkeypatch: pytest.MonkeyPatch, **settings: float) -> AsyncIterator[KeySet]:
     """Give a key set whose endpoint answers so."""
     monkeypatch.setattr(KeyEndpoint, "fetch", lambda _: answer())
-    complete = make_settings("postgresql://nobody@127.0.0.1:1/nothing", jwks_cooldown=COOLDOWN, **settings)
+    times = {"jwks_cooldown": COOLDOWN, **settings}
+    complete = make_settings("postgresql://nobody@127.0.0.1:1/nothing", **times)
     keys = KeySet(NOWHERE, complete, on_withdrawal=lambda: None)
     keys.open()
     try:
@@ -72,6 +73,67 @@ def test_a_key_that_appears_while_keys_are_fetched_is_found(monkeypatch: pytest.
             await asyncio.sleep(0)
             may_end.set()
             assert (await asyncio.wait_for(search, PATIENCE)).algorithm == "EdDSA"
+
+    asyncio.run(run())
+
+
+def test_a_key_that_was_refused_without_a_fetch_is_fetched_for_as_soon_as_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody need ask again: the set that it is in comes by itself, and the allowance is kept all the while."""
+
+    async def run() -> None:
+        published, fetches = ["old"], 0
+
+        async def answer() -> dict[str, PublishedKey]:
+            nonlocal fetches
+            fetches += 1
+            return publish(*published)
+
+        async with open_key_set(answer, monkeypatch, jwks_burst=2) as keys:
+            await keys.find("old")
+            for name in ("first", "second", "third"):
+                with pytest.raises(TokenInvalid):
+                    await keys.find(name)
+            published.append("new")
+            with pytest.raises(TokenInvalid) as caught:
+                await keys.find("new")
+            assert caught.value.reason == "kid is not among the known keys, and JWKS_BURST allows no fetch now"
+            assert fetches == 3  # at the start, and JWKS_BURST
+            await poll(lambda: fetches == 4)
+            assert (await keys.find("new")).algorithm == "EdDSA"
+            assert fetches == 4
+
+    asyncio.run(run())
+
+
+def test_who_comes_while_keys_are_fetched_waits_for_them_though_no_fetch_is_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They may bring the key; who is not served by them is refused then, without another fetch."""
+
+    async def run() -> None:
+        has_begun, may_end = asyncio.Event(), asyncio.Event()
+        answers = iter([publish("old"), publish("old", "new")])
+
+        async def answer() -> dict[str, PublishedKey]:
+            keys = next(answers)
+            if "new" in keys:
+                has_begun.set()
+                await may_end.wait()
+            return keys
+
+        async with open_key_set(answer, monkeypatch, jwks_burst=1, jwks_cooldown=60) as keys:
+            await keys.find("old")
+            searches = [asyncio.create_task(keys.find("made up"))]
+            await has_begun.wait()
+            searches += [asyncio.create_task(keys.find(name)) for name in ("new", "other")]
+            await asyncio.sleep(0)
+            may_end.set()
+            first, found, last = await asyncio.gather(*searches, return_exceptions=True)
+            assert isinstance(found, PublishedKey)
+            assert isinstance(first, TokenInvalid)
+            assert isinstance(last, TokenInvalid)
 
     asyncio.run(run())
 

@@ -1,8 +1,9 @@
 """The keys that the frontend publishes (JWKS, RFC 7517), such as Better Auth's jwt plugin does.
 
-keyset    the keys as they are known now, kept fresh in the background
-endpoint  where they are fetched from, with all that can go wrong there
-document  what is published, and which of it can be used
+keyset     the keys as they are known now, kept fresh in the background
+allowance  how often they may be fetched for keys that are not known
+endpoint   where they are fetched from, with all that can go wrong there
+document   what is published, and which of it can be used
 """
 
 from taskflow.keys.document import ACCEPTED_NAMES, ALGORITHMS, PublishedKey, describe_kid

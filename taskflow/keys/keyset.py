@@ -1,8 +1,10 @@
 """The published keys as they are known now.
 
-One task fetches them: at the start, when they have grown old, when somebody asks for a key that is not among them, and
-as long as it fails; never more often than once in JWKS_COOLDOWN. So there is one fetch at a time however many ask, and
-who asks for a key that is known never waits.
+One task fetches them, one fetch at a time: at the start, when they have grown old, when a token names a key that is not
+among them, and as long as it fails, once in JWKS_COOLDOWN. Who asks for a key that is known never waits.
+
+A key that is not known may be new, or made up by an attacker. So fetches for such keys are allowed JWKS_BURST times at
+once, and in the long run once in JWKS_COOLDOWN; past that, the answer comes at once, without a fetch.
 
 While they cannot be fetched, known keys remain good for JWKS_MAX_AGE_STALE; then they are forgotten.
 """
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from taskflow.errors import KeysUnavailable, TokenInvalid
+from taskflow.keys.allowance import Allowance
 from taskflow.keys.document import PublishedKey
 from taskflow.keys.endpoint import KeyEndpoint, KeysError
 from taskflow.settings import Settings
@@ -46,13 +49,20 @@ class KeySet:
         self._failure: str | None = None
         self._mistakes: list[str] = []
         self._end: asyncio.TimerHandle | None = None
+        self._allowance = Allowance(settings.jwks_burst, settings.jwks_cooldown)
+        self._refill: asyncio.TimerHandle | None = None
+        self._lacking: dict[int, float] = {}
+        """Hashes of ids that the newest set lacked, and until when that counts. They come from requests that waited for
+        a fetch, so JWKS_QUEUE_SIZE bounds their number."""
         self._waiting = 0
-        self._asked = asyncio.Event()
+        self._due = asyncio.Event()
+        """Set as long as a fetch is asked for or under way."""
         self._fetched = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin to fetch; nobody waits for it but requests that need a key."""
+        self._due.set()
         self._task = asyncio.create_task(self._keep_fresh())
 
     async def close(self) -> None:
@@ -61,6 +71,8 @@ class KeySet:
             with suppress(asyncio.CancelledError):
                 await self._task
         self._cancel_end()
+        if self._refill is not None:
+            self._refill.cancel()
 
     @property
     def is_known(self) -> bool:
@@ -75,23 +87,48 @@ class KeySet:
     async def find(self, kid: str) -> PublishedKey:
         """Give the key of this id.
 
-        Waits for the next fetch if it is not known. Raises TokenInvalid if it was not among the keys that were fetched
-        since then; KeysUnavailable if they cannot be fetched, or if too many wait (JWKS_QUEUE_SIZE).
+        Waits for the next fetch if it is not known and a fetch is under way or allowed. Raises TokenInvalid if the key
+        was not among those that were fetched since then or a moment ago, or if no fetch is allowed; KeysUnavailable if
+        the keys cannot be fetched, or if too many wait (JWKS_QUEUE_SIZE).
         """
-        asked_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         while (key := self._keys.get(kid)) is None:
             if self._known_since >= asked_at:
+                self._lacking[hash(kid)] = self._known_since + self._cooldown
                 raise TokenInvalid("kid is not among the published keys")
             if self._failure is not None:
                 raise KeysUnavailable(f"the published keys cannot be fetched: {self._failure}")
+            if self._lacking.get(hash(kid), -math.inf) > loop.time():
+                raise TokenInvalid("kid was not among the published keys a moment ago")
+            # The set that is on its way may bring the key, even if it was asked for before.
+            if not self._due.is_set() and not self._ask_for_fetch():
+                self._ask_later()
+                raise TokenInvalid("kid is not among the known keys, and JWKS_BURST allows no fetch now")
             await self._wait_for_fetch()
         return key
+
+    def _ask_for_fetch(self) -> bool:
+        is_allowed = self._allowance.take(asyncio.get_running_loop().time())
+        if is_allowed:
+            self._due.set()
+        return is_allowed
+
+    def _ask_later(self) -> None:
+        """See to it that a key that was refused without a fetch is known soon, if it is a new one."""
+        if self._refill is None:
+            loop = asyncio.get_running_loop()
+            self._refill = loop.call_later(self._allowance.measure_wait(loop.time()), self._ask_again)
+
+    def _ask_again(self) -> None:
+        self._refill = None
+        if not self._due.is_set():
+            self._ask_for_fetch()
 
     async def _wait_for_fetch(self) -> None:
         if self._waiting >= self._queue_size:
             raise KeysUnavailable("JWKS_QUEUE_SIZE requests wait for keys already")
         self._waiting += 1
-        self._asked.set()
         try:
             await self._fetched.wait()
         finally:
@@ -99,21 +136,24 @@ class KeySet:
 
     async def _keep_fresh(self) -> None:
         while True:
-            # From here on, who asks is not content with this fetch: the key may be younger.
-            self._asked.clear()
             await self._fetch()
+            # Who has asked meanwhile may ask for another one: the key may be younger than this set.
+            self._due.clear()
             self._fetched.set()
             self._fetched = asyncio.Event()
-            await asyncio.sleep(self._cooldown)
-            if self._failure is None:
+            if self._failure is not None:
+                await asyncio.sleep(self._cooldown)
+            else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._asked.wait(), max(0.0, self._max_age - self._cooldown))
+                    await asyncio.wait_for(self._due.wait(), self._max_age)
+            self._due.set()
 
     async def _fetch(self) -> None:
         begun_at = asyncio.get_running_loop().time()
         try:
             self._replace(await self._endpoint.fetch())
             self._known_since = begun_at
+            self._lacking = {name: until for name, until in self._lacking.items() if until > begun_at}
             self._note_mistakes(self._endpoint.mistakes)
         except KeysError as error:
             self._note_failure(str(error))

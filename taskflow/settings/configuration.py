@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     jwks_timeout: float = Field(default=3.0, ge=0.1, le=10)
     jwks_cooldown: float = Field(default=2.0, ge=0.1, le=10)
+    jwks_burst: int = Field(default=5, ge=1, le=1000)
     jwks_max_age: float = Field(default=300.0, ge=1, le=86_400)
     jwks_max_age_stale: float = Field(default=86_400.0, ge=1, le=2_592_000)
     jwks_queue_size: int = Field(default=100, ge=1, le=100_000)

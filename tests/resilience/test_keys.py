@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
+from threading import Event
 from time import monotonic
 
 import httpx
@@ -250,23 +252,70 @@ def test_a_request_with_a_known_key_never_waits(database_url: str, frontend: Key
             assert waiting.result().status_code == 200
 
 
-def test_many_unknown_keys_are_one_question_at_a_time(database_url: str, frontend: KeyServer) -> None:
-    """However many ask, and however often: never two fetches at once, and none within JWKS_COOLDOWN of the last."""
-    with open_client(database_url, frontend) as (client, server):
+LONG_COOLDOWN = 10
+"""JWKS_COOLDOWN where no further fetch is to be allowed while the test runs."""
+
+
+def test_made_up_keys_are_refused_at_once_and_seldom_asked_for(database_url: str, frontend: KeyServer) -> None:
+    """However many ask: JWKS_BURST fetches, one at a time, and one more in each JWKS_COOLDOWN."""
+    cooldown = str(LONG_COOLDOWN)
+    with open_client(database_url, frontend, JWKS_COOLDOWN=cooldown, JWKS_BURST="3") as (client, server):
         assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
         before, started = len(frontend.asked), monotonic()
 
         def ask(number: int) -> None:
             with httpx.Client(base_url=server.url, timeout=30) as other:
-                for again in range(5):
-                    token = SigningKey(f"{number}-{again}").sign(claim_better_auths(frontend))
+                for again in range(25):
+                    # What a client says of its address makes no difference.
+                    other.headers["X-Forwarded-For"] = f"192.0.2.{number}"
+                    token = OLD.sign(claim_better_auths(frontend), kid=f"{number}-{again}")
                     expect_refusal(send(other, token), INVALID)
 
         with ThreadPoolExecutor(20) as pool:
             list(pool.map(ask, range(20)))
+        # Had each waited for a fetch of its own moment, they would have taken 25 times the cooldown.
         elapsed = monotonic() - started
-        assert 5 <= len(frontend.asked) - before <= elapsed / COOLDOWN + 1
+        assert elapsed < 5 * LONG_COOLDOWN
+        assert 3 <= len(frontend.asked) - before <= 3 + elapsed / LONG_COOLDOWN
         assert frontend.most_at_once == 1
+        assert send(client, OLD.sign(claim_better_auths(frontend, jti="another"))).status_code == 200
+
+
+def test_the_same_unknown_key_is_asked_for_once_in_a_while(database_url: str, frontend: KeyServer) -> None:
+    """A client that goes on with a token of yesterday's key leaves the fetches to others, whose key is new."""
+    cooldown = str(LONG_COOLDOWN)
+    with open_client(database_url, frontend, JWKS_COOLDOWN=cooldown, JWKS_BURST="2") as (client, _):
+        assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
+        before = len(frontend.asked)
+        for number in range(20):
+            expect_refusal(send(client, OLD.sign(claim_better_auths(frontend, jti=str(number)), kid="gone")), INVALID)
+        assert len(frontend.asked) == before + 1
+        frontend.publish(OLD, NEW)
+        assert send(client, NEW.sign(claim_better_auths(frontend))).status_code == 200
+
+
+def test_a_new_key_is_known_soon_while_others_are_made_up(database_url: str, frontend: KeyServer) -> None:
+    """The next fetch that is allowed brings it, and who was refused without one need not ask for it again."""
+    with open_client(database_url, frontend, JWKS_COOLDOWN="1", JWKS_BURST="2") as (client, server):
+        assert send(client, OLD.sign(claim_better_auths(frontend))).status_code == 200
+        with ThreadPoolExecutor(1) as pool:
+            is_over = Event()
+
+            def attack() -> None:
+                with httpx.Client(base_url=server.url, timeout=30) as other:
+                    for number in count():
+                        if is_over.is_set():
+                            return
+                        send(other, OLD.sign(claim_better_auths(frontend), kid=f"made up {number}"))
+
+            attacking = pool.submit(attack)
+            try:
+                wait_for(lambda: len(frontend.asked) >= 3, RECOVERY_SECONDS)
+                frontend.publish(OLD, NEW)
+                expect_recovery(client, NEW.sign(claim_better_auths(frontend)))
+            finally:
+                is_over.set()
+            attacking.result()
 
 
 def test_nobody_asks_on_once_it_is_known(database_url: str, frontend: KeyServer) -> None:

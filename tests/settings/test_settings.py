@@ -34,6 +34,7 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "jwks_url": None,
         "jwks_timeout": 3.0,
         "jwks_cooldown": 2.0,
+        "jwks_burst": 5,
         "jwks_max_age": 300.0,
         "jwks_max_age_stale": 86_400.0,
         "jwks_queue_size": 100,
