@@ -13,6 +13,7 @@ from taskflow.development import provide_database, provide_secret
 from taskflow.embedded import EmbeddedPostgresError
 from taskflow.keys import KeyEndpoint, KeysError, PublishedKey
 from taskflow.migrations import NEWEST_VERSION, MigrationError, check_encoding, open_connection, read_version
+from taskflow.migrations.adoption import check_table, find_table
 from taskflow.settings import Settings, SettingsError
 from taskflow.threads import run_in_thread
 from taskflow.tracing import make_tracing
@@ -120,4 +121,7 @@ def _read_database(url: str) -> tuple[int, str | None, int | None]:
             " - coalesce(current_setting('reserved_connections', true)::int, 0)"
         ).fetchone()
         allowed = row[0] if row and "-pooler" not in connection.info.host else None
-        return connection.info.server_version // 10_000, read_version(connection), allowed
+        version = read_version(connection)
+        if version is None and (table := find_table(connection)) is not None:
+            check_table(connection, table)
+        return connection.info.server_version // 10_000, version, allowed

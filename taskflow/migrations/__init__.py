@@ -99,6 +99,18 @@ def read_version(connection: psycopg.Connection) -> str | None:
     return row[0] if row else None
 
 
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether the database refused for good; otherwise it is not available, and another try may help.
+
+    The driver counts PostgreSQL's own limits (SQLSTATE class 54, such as the size of an index row) and objects that are
+    not in the state that a statement needs (55000) among the operational errors.
+    """
+    if not isinstance(error, psycopg.OperationalError):
+        return True
+    state = error.sqlstate or ""
+    return state.startswith("54") or state == "55000"
+
+
 def describe_refusal(error: psycopg.Error) -> str:
     """Say in one sentence what the database did not like."""
     return f"The schema could not be migrated: {error.diag.message_primary or type(error).__name__}."

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, exc, text
 from sqlalchemy.pool import NullPool
 
-from taskflow.migrations import MigrationError, describe_refusal
+from taskflow.migrations import MigrationError, describe_refusal, is_refusal
 
 _LOCK = 7_256_402_118_905_441
 """Any number, as long as every version of TaskFlow takes the same."""
@@ -35,12 +35,13 @@ def upgrade(url: str, *, connect_timeout: int) -> str:
             _take_lock(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except exc.DBAPIError as error:
-        if isinstance(error.orig, psycopg.OperationalError):
-            raise error.orig from None
-        if isinstance(error.orig, psycopg.Error):
-            raise MigrationError(describe_refusal(error.orig)) from error
-        raise
+    except (exc.DBAPIError, psycopg.Error) as error:
+        failure = error.orig if isinstance(error, exc.DBAPIError) else error
+        if not isinstance(failure, psycopg.Error):
+            raise
+        if is_refusal(failure):
+            raise MigrationError(describe_refusal(failure)) from error
+        raise failure from None
     except CommandError as error:
         raise MigrationError(f"The schema could not be migrated: {error}.") from error
     return str(ScriptDirectory.from_config(config).get_current_head())
