@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --cache-dir .venv/pip-cache --constraint constraints.txt --editable
 
+# How many processes test side by side. The suite mostly waits: for clocks, and for servers to start.
+PROCESSES ?= 3
+
 .PHONY: serve test coverage bench soak audit clean
 
 serve: .venv/serve-is-set-up
@@ -13,7 +16,7 @@ test: .venv/test-is-set-up
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
 
 # Which lines and branches the suite has reached, of the servers that it starts too: takes a quarter longer.
 coverage: .venv/test-is-set-up

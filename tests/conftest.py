@@ -12,6 +12,8 @@ import httpx
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from taskflow.embedded import run_postgres
 from tests.support.cast import ALICE, BOB, SECRET, User
@@ -129,6 +131,20 @@ def _make_client(server: Server, user: User | None = None) -> httpx.Client:
 def _read_and_check(response: httpx.Response) -> None:
     response.read()
     check_response(response)
+
+
+class Schedule(LoadFileScheduling):
+    """Which tests run one after another in one process, where several share the suite.
+
+    Those of a file do, since they share its servers; those of the frontend do, since they build in one folder.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/frontend" if nodeid.startswith("tests/frontend/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule:
+    return Schedule(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -43,7 +43,8 @@ def server(database_url: str) -> Iterator[Server]:
 def wait_for_statements(admin: psycopg.Connection, text: str, number: int = MAX_REQUESTS) -> None:
     """Wait until so many statements are under way; by default, as many as the server takes requests."""
     active = (
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND state = 'active' AND pid <> pg_backend_pid()"
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE %s AND state = 'active' AND pid <> pg_backend_pid()"
     )
     wait_for(lambda: admin.execute(active, [f"%{text}%"]).fetchone() == (number,), 10)
 

@@ -1,9 +1,7 @@
 """A PostgreSQL of a test's own, whose life the test decides: stopped, killed, frozen, and started on the same port."""
 
 import os
-import random
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import TextIO
 
 from taskflow.embedded.cluster import SERVER_OPTIONS, build_url, claim_data, create_cluster, stop_server
 from taskflow.embedded.installation import Installation, copy_binaries, prepare_installation, run_program
+from tests.support.addresses import find_port
 from tests.support.development import make_state_folder
 from tests.support.processes import find_processes
 from tests.support.server import STOP_SECONDS
@@ -91,17 +90,8 @@ def make_cluster() -> Iterator[Cluster]:
             if not installation.program_root.exists():
                 copy_binaries(installation)
             create_cluster(installation, claim)
-        cluster = Cluster(installation, _choose_port())
+        cluster = Cluster(installation, find_port())
         try:
             yield cluster
         finally:
             cluster.kill()
-
-
-def _choose_port() -> int:
-    """Give a port that nobody uses, and that no client is given for its own end while the cluster does not run."""
-    while True:
-        port = random.randrange(10_000, 30_000)  # noqa: S311  no secret
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Mapping
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,21 @@ RUN_SECONDS = 300
 def install_packages(project: Path) -> Path:
     """Install what the lock file of a folder names, beside it; give the folder of the commands.
 
-    Skips where there is no Node.js, or only one that a package refuses. Does nothing where it has been done.
+    Skips where there is no Node.js, or only one that a package refuses. Does nothing where it has been done. Where
+    several processes test, one installs and the others wait for it.
     """
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("needs Node.js, and there is no npm")
     lock, installed = project / "package-lock.json", project / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        command = [npm, "ci", "--engine-strict", "--no-audit", "--no-fund"]
-        installation = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)  # noqa: S603
-        if "EBADENGINE" in installation.stderr:
-            pytest.skip("needs a newer Node.js")
-        assert installation.returncode == 0, installation.stderr
+    with lock.open() as claim:
+        flock(claim, LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            command = [npm, "ci", "--engine-strict", "--no-audit", "--no-fund"]
+            installation = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)  # noqa: S603
+            if "EBADENGINE" in installation.stderr:
+                pytest.skip("needs a newer Node.js")
+            assert installation.returncode == 0, installation.stderr
     return project / "node_modules" / ".bin"
 
 

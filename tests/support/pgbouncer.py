@@ -13,8 +13,8 @@ from typing import LiteralString
 
 import psycopg
 
-from taskflow.embedded.cluster import find_free_port
 from tests.conftest import make_url
+from tests.support.addresses import find_port
 from tests.support.development import make_state_folder
 from tests.support.server import STOP_SECONDS
 from tests.support.waiting import wait_for
@@ -102,7 +102,7 @@ def hold_backends(url: str, count: int = BACKENDS) -> Iterator[list[psycopg.Conn
 def run_pgbouncer(postgres: str, **settings: object) -> Iterator[PgBouncer]:
     """Run one in front of every database of the PostgreSQL at a connection string; `settings` are its own."""
     with make_state_folder() as folder:
-        pgbouncer = PgBouncer(folder, find_free_port())
+        pgbouncer = PgBouncer(folder, find_port())
         with psycopg.connect(postgres) as connection:
             to = connection.info
             _write(folder / "users", f"{_quote(to.user)} {_quote(to.password)}\n")
