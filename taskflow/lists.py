@@ -10,9 +10,6 @@ from taskflow.cursors import Position
 from taskflow.database import Database, Value
 from taskflow.etags import write_tag
 
-_LITERALLY = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
-"""What would have a meaning of its own in a pattern of LIKE."""
-
 
 class Page(NamedTuple):
     """A part of a list: JSON without its brackets, and where it ends if more may follow.
@@ -49,7 +46,7 @@ class TaskList:
         values: dict[str, Value] = {
             "user_id": self.user_id,
             "is_completed": self.is_completed,
-            "q": f"%{(self.q or '').translate(_LITERALLY)}%",
+            "q": self.q,
             "limit": limit or statements.PAGE_ROWS,
             "after_key": key,
             "after_id": task_id,

@@ -8,8 +8,9 @@ from tests.model.queries import Query
 from tests.support.cast import ALICE, BOB
 from tests.support.operations import OPERATIONS
 
-# Capitals and not, what LIKE gives a meaning to, and two characters whose order by code point is not that of UTF-16.
-LETTERS = "aAäÄ%_\\ \uffff\U0001f95b"
+# Capitals and not, composed and not, what LIKE gives a meaning to, and two characters whose order by code point is not
+# that of UTF-16.
+LETTERS = "aAäÄ\u0308%_\\ \uffff\U0001f95b"
 
 SORTS = ["id", "-id", "created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
 

@@ -1,5 +1,6 @@
 """What a list can be asked for, and the tasks that it must then give, in their order."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +64,13 @@ class Query:
     def _takes(self, task: Task) -> bool:
         if self.is_completed is not None and task["is_completed"] is not self.is_completed:
             return False
-        wanted = (self.q or "").lower()
-        return wanted in task["title"].lower() or wanted in (task["description"] or "").lower()
+        wanted = _fold(self.q or "")
+        return wanted in _fold(task["title"]) or wanted in _fold(task["description"] or "")
 
     def _is_beyond(self, place: Place, after: Place) -> bool:
         return place < after if self.is_descending else place > after
+
+
+def _fold(text: str) -> str:
+    """Make texts equal that are the same to a search."""
+    return unicodedata.normalize("NFC", text).lower()

@@ -101,6 +101,95 @@ def test_a_search_finds_a_text_in_titles_and_descriptions(
     assert alice.get(ALICE.tasks, params={"q": text}).json() == found
 
 
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("Caf\u00e9", "Cafe\u0301"),
+        ("CAFE\u0301", "caf\u00e9"),
+        ("caf\u00e9", "CAFE\u0301"),
+        ("a Cafe\u0301, and Caf\u00e9", "cafe\u0301, and Cafe\u0301"),
+        ("e\u0323\u0302", "\u1ec7"),
+        ("e\u0302\u0323", "\u1ec7"),
+        ("\u00ea\u0323", "\u1eb9\u0302"),
+        ("\u212b", "\u00c5"),
+        ("A\u030a", "\u212b"),
+        ("\u1112\u1161\u11ab\u1100\u116e\u11a8", "\ud55c\uad6d"),
+        ("\ud55c\uad6d", "\u1112\u1161\u11ab"),
+        ("\u304b\u3099", "\u304c"),
+        ("\u0915\u093c", "\u0958"),
+        ("\U0001d157\U0001d165", "\U0001d15e"),
+        ("q\u0307\u0323", "q\u0323\u0307"),
+        ("x\u0301", "\u0301"),
+        ("x" + "\u0301\u0323" * 15, "x" + "\u0323" * 15 + "\u0301" * 15),
+        ("e\u0301 " * 60, "\u00e9 " * 60),
+    ],
+    ids=ascii,
+)
+def test_a_search_finds_characters_however_they_are_composed(alice: httpx.Client, stored: str, text: str) -> None:
+    """Canonically equivalent texts are the same (UAX #15); what is stored stays as it was sent."""
+    tasks = [
+        create_task(alice, ALICE, title=stored),
+        create_task(alice, ALICE, description=f"before {stored} behind"),
+    ]
+    create_task(alice, ALICE, title="something else", description=None)
+    assert alice.get(ALICE.tasks, params={"q": text}).json() == tasks
+    assert (tasks[0]["title"], tasks[1]["description"]) == (stored, f"before {stored} behind")
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ("Caf\u00e9", "Cafe"),
+        ("Cafe\u0301", "Cafe"),
+        ("Cafe", "Caf\u00e9"),
+        ("Caf\u00e9", "\u0301"),
+        ("e\u0301", "e\u0300"),
+        ("\ufb01sh", "fish"),
+        ("\uff41", "a"),
+        ("\u00b2", "2"),
+        ("1\u00bd", "11"),
+        ("x" + "\u0301\u0323" * 16, "x\u0323"),
+    ],
+    ids=ascii,
+)
+def test_a_search_tells_other_characters_apart(alice: httpx.Client, stored: str, text: str) -> None:
+    """A letter without its accent is another one, and so is what merely looks alike (compatibility characters)."""
+    create_task(alice, ALICE, title=stored, description=stored)
+    assert alice.get(ALICE.tasks, params={"q": text}).json() == []
+
+
+NEARLY = {"first": "b" + "a" * 199, "last": "a" * 199 + "b", "middle": "a" * 100 + "b" + "a" * 99}
+"""Searches that nearly fit everywhere in a text of `a` alone, by the place of the wrong letter."""
+
+
+@pytest.mark.parametrize("text", NEARLY.values(), ids=NEARLY)
+def test_a_search_costs_no_more_for_a_text_that_nearly_fits(
+    alice: httpx.Client, database: psycopg.Connection, text: str
+) -> None:
+    """Neither in long texts nor in many: ILIKE, which takes text times pattern, would miss the deadline."""
+    insert = (
+        "INSERT INTO tasks (user_id, title, description)"
+        " SELECT 'alice', 'x', repeat('a', %s) FROM generate_series(1, %s)"
+    )
+    database.execute(insert, [1_000, 10_000])
+    database.execute(insert, [1_000_000, 8])
+    task = create_task(alice, ALICE, description="a" * 1_000 + text.upper() + "a" * 1_000)
+    assert alice.get(ALICE.tasks, params={"q": text}).json() == [task]
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["\u0301\u0323" * 100_000, "a\U00010efd\u0301\u0323" * 1_000 + "\u0301\u0323" * 50_000, "e\u0301" * 100_000],
+    ids=["marks", "marks behind letters", "letters with marks"],
+)
+def test_a_search_takes_any_text_apart_in_time(alice: httpx.Client, description: str) -> None:
+    """PostgreSQL would put a hundred thousand marks into order for minutes, and could not be stopped meanwhile."""
+    task = create_task(alice, ALICE, description=description)
+    assert alice.get(ALICE.tasks, params={"q": "groceries"}).json() == [task]
+    assert alice.get(ALICE.tasks, params={"q": "caf\u00e9"}).json() == []
+
+
 def test_everything_at_once(alice: httpx.Client, tasks: list[dict[str, Any]]) -> None:
     """Filters, search, order and pages; the link repeats only the limit, and the cursor keeps the rest."""
     parameters: dict[str, str | int] = {"is_completed": "false", "q": "MILK", "sort": "-title", "limit": 2}
