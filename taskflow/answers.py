@@ -7,6 +7,7 @@ from contextlib import aclosing
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from taskflow.departure import wait_for_departure
 from taskflow.errors import ListTooLong
 
 _JSON = (b"content-type", b"application/json")
@@ -67,7 +68,7 @@ async def _join(parts: AsyncGenerator[bytes]) -> bytes:
 
 
 async def _send_parts(parts: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
-    gone = asyncio.ensure_future(_wait_for_end(receive))
+    gone = asyncio.create_task(wait_for_departure(receive))
     try:
         async for part in parts:
             for start in range(0, len(part), SLICE_BYTES):
@@ -78,8 +79,3 @@ async def _send_parts(parts: AsyncGenerator[bytes], receive: Receive, send: Send
                 await send({"type": "http.response.body", "body": body, "more_body": True})
     finally:
         gone.cancel()
-
-
-async def _wait_for_end(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from taskflow.errors import MethodNotAllowed, PathNotFound, Problem, ServerStopping, render_problem
+from taskflow.errors import ClientGone, MethodNotAllowed, PathNotFound, Problem, ServerStopping, render_problem
 from taskflow.logs import note_reason
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def _answer(error: Exception | asyncio.CancelledError) -> Response:
         if error.reason is not None:
             note_reason(error.reason)
         return render_problem(error)
-    if isinstance(error, ClientDisconnect):
+    if isinstance(error, ClientDisconnect | ClientGone):
         # Seen by the log alone; the number is nginx's for a client that has gone.
         return Response(status_code=499)
     # Of the documents' router; the contract's paths raise facts of ours.

@@ -257,6 +257,10 @@ class ServerStopping(Problem):
     headers = (("Retry-After", "1"),)
 
 
+class ClientGone(Exception):
+    """The client has gone away without its answer, and what was being done for it is given up."""
+
+
 class DatabaseUnavailable(Problem):
     status = 503
     detail = "The database is temporarily unavailable, please retry."

@@ -8,6 +8,7 @@ import orjson
 from taskflow.answers import Answer
 from taskflow.auth import TokenVerifier
 from taskflow.database import Database, DatabaseDefect, Statement
+from taskflow.departure import forget_client
 from taskflow.errors import DatabaseTimeout, FieldError, NotReady, Problem
 
 KNOWN_SECONDS = 1.0
@@ -68,6 +69,7 @@ class Readiness:
         return False
 
     async def _ask(self) -> bool:
+        forget_client()  # others wait for it too
         try:
             await self._database.fetch_one(_PING, {})
         except DatabaseTimeout:

@@ -28,6 +28,9 @@ PAUSE_SECONDS = 1.0
 Clients could otherwise keep the server so busy turning them away that it does nothing else.
 """
 
+PROBE_SECONDS = 0.25
+"""How often a client that has said its last, and waits for its answer, is sent an interim one."""
+
 _MEANINGLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 """Methods whose body means nothing (RFC 9110, section 9.3): nobody waits for it."""
 
@@ -61,6 +64,7 @@ class Protocol(StrictProtocol):
         self._is_waited_for = False
         self._patience: Patience
         self._farewell: asyncio.TimerHandle | None = None
+        self._probe: asyncio.TimerHandle | None = None
         self._is_turned_away = False
         self._last_refused: bytes | None = None  # an Authorization header
         self._is_shared = False
@@ -84,7 +88,7 @@ class Protocol(StrictProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._patience.end()
-        for timer in (self._late_refusal, self._farewell):
+        for timer in (self._late_refusal, self._farewell, self._probe):
             if timer is not None:
                 timer.cancel()
         self._is_over = True
@@ -128,6 +132,7 @@ class Protocol(StrictProtocol):
             self.pipeline.popleft()  # its rest will never come
         self.is_receiving = False
         self._end_after_answers()
+        self._probe = self.loop.call_later(PROBE_SECONDS, self._probe_client)
         return True
 
     def pause_writing(self) -> None:
@@ -139,6 +144,18 @@ class Protocol(StrictProtocol):
         super().resume_writing()
         self._patience.watch_taking()
         self._settle()
+
+    def _probe_client(self) -> None:
+        """Find out whether a client that has said its last still listens: one that does not, resets the connection.
+
+        Clients of HTTP/1.1 pass an interim answer over (RFC 9110, section 15.2).
+        """
+        cycle = self._running
+        if cycle is None or cycle.response_started or self.transport.is_closing():
+            return
+        if cycle.scope["http_version"] == "1.1":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._probe = self.loop.call_later(PROBE_SECONDS, self._probe_client)
 
     # Called by the parser. What is raised here comes out of feed_data.
 

@@ -16,6 +16,7 @@ from taskflow.contract.body import BodyRule
 from taskflow.contract.loading import ContractError
 from taskflow.contract.parameters import Parameters
 from taskflow.contract.schema import compile_schema
+from taskflow.departure import note_client
 
 Handler = Callable[..., Awaitable[ASGIApp]]
 """Gives an answer, which is an ASGI application of its own."""
@@ -34,6 +35,7 @@ class Operation:
         arguments = self._parameters.read(scope)
         if self._body is not None:
             arguments["body"] = await self._body.read(scope, receive)
+        note_client(receive)
         response = await self._handler(**arguments)
         await response(scope, receive, send)
 

@@ -2,6 +2,7 @@
 
 client      runs a statement within its deadline, from anywhere
 pool        a fixed number of connections, and who waits for them
+shares      how many of them one user, and all searches, may have
 connection  one connection and the statement under way on it
 deadline    what happens to a statement that takes too long
 failures    what a driver's failure means for the client

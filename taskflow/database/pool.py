@@ -7,13 +7,17 @@ import asyncio
 import logging
 import math
 import random
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import psycopg
 
 from taskflow.database.connection import Connection
 from taskflow.database.failures import name_error
+from taskflow.database.shares import SERVER, Borrower, Queue, Shares, Waiting
+from taskflow.departure import on_departure
+from taskflow.errors import ClientGone
 
 RECONNECT_SECONDS = (0.05, 1.0)
 """The shortest and the longest wait before another try to connect; it grows from the one to the other."""
@@ -35,7 +39,10 @@ class PoolExhausted(psycopg.OperationalError):
 
 
 class Pool:
-    """Keeps `size` connections open, and lends them in turn; `queue_size` requests may wait for one."""
+    """Keeps `size` connections open, and lends them in turn; `queue_size` requests may wait for one.
+
+    One user has at most `user_share` of both, and searches have `search_share` of the connections; each at least one.
+    """
 
     def __init__(
         self,
@@ -43,14 +50,18 @@ class Pool:
         *,
         size: int,
         queue_size: int,
+        user_share: float = 1,
+        search_share: float = 1,
         on_error: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._connect = connect
         self.size = size
         self._queue_size = queue_size
+        self._user_queue_size = max(1, int(queue_size * user_share))
         self._on_error = on_error
         self._idle: deque[Connection] = deque()
-        self._waiting: OrderedDict[asyncio.Future[Connection], None] = OrderedDict()
+        self._shares = Shares(size, user_share=user_share, search_share=search_share)
+        self._queue = Queue(self._shares)
         self._connecting: set[asyncio.Task[None]] = set()
         self.connections = 0
         """How many are open, those lent included."""
@@ -63,7 +74,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """How many wait for a connection."""
-        return len(self._waiting)
+        return len(self._queue)
 
     def open(self) -> None:
         """Begin to connect; returns at once."""
@@ -83,19 +94,26 @@ class Pool:
             self._last_return = asyncio.get_running_loop().create_future()
             await asyncio.wait({self._last_return}, timeout=RETURN_SECONDS)
 
-    async def take(self, until: float) -> Connection:
+    async def take(self, until: float, borrower: Borrower = SERVER) -> Connection:
         """Lend a connection that the server has not closed meanwhile, waiting until a time of the event loop.
 
-        Raises PoolExhausted.
+        Raises PoolExhausted, or ClientGone if the borrower's client goes away while it waits.
         """
         while True:
-            connection = self._idle.popleft() if self._idle else await self._wait(until)
+            if self._idle and self._shares.admits(borrower):
+                connection = self._idle.popleft()
+                self._shares.note_loan(borrower)
+            else:
+                connection = await self._wait(until, borrower)
             if not connection.is_hung_up:
                 return connection
+            self._shares.note_return(borrower)
             await self._replace(connection)
+            self._lend()
 
-    async def give_back(self, connection: Connection) -> None:
-        """Take a connection back, in whatever state it is."""
+    async def give_back(self, connection: Connection, borrower: Borrower = SERVER) -> None:
+        """Take a connection back from who has borrowed it, in whatever state it is."""
+        self._shares.note_return(borrower)
         if connection.is_read_only and self._renews():
             # The others lead to the same server, which no longer takes changes, and would all fail in turn.
             for _ in range(len(self._idle)):
@@ -104,29 +122,32 @@ class Pool:
         elif self._closed or not connection.is_ready:
             await self._replace(connection)
         else:
-            self._hand_on(connection)
+            self._idle.append(connection)
+        self._lend()
 
-    async def _wait(self, until: float) -> Connection:
+    async def _wait(self, until: float, borrower: Borrower) -> Connection:
+        """Wait for a connection, and have it noted as lent."""
         if self._is_out_of_reach():
             raise PoolExhausted(f"failed: {self._failure}")
-        if len(self._waiting) >= self._queue_size:
+        if len(self._queue) >= self._queue_size or (
+            borrower.user is not None and self._queue.count(borrower.user) >= self._user_queue_size
+        ):
             raise PoolExhausted("too many requests wait for a connection")
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Connection] = loop.create_future()
-        self._waiting[waiting] = None
-        timer = loop.call_at(until, self._give_up, waiting)
+        waiting = self._queue.add(borrower)
+        timer = asyncio.get_running_loop().call_at(until, self._give_up, waiting)
         try:
-            return await waiting
+            with on_departure(partial(_leave, waiting)):
+                return await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
                 # It was handed on in the very moment in which the request was given up.
-                await self.give_back(waiting.result())
+                await self.give_back(waiting.result(), borrower)
             raise
         finally:
             timer.cancel()
-            self._waiting.pop(waiting, None)
+            self._queue.remove(borrower, waiting)
 
-    def _give_up(self, waiting: asyncio.Future[Connection]) -> None:
+    def _give_up(self, waiting: Waiting) -> None:
         if not waiting.done():
             waiting.set_exception(PoolExhausted("no connection became free in time"))
 
@@ -134,13 +155,16 @@ class Pool:
         """Whether waiting is in vain: no connection is open, and for a while now none has been to be had."""
         return self.connections == 0 and asyncio.get_running_loop().time() - self._failing_since >= OUTAGE_SECONDS
 
-    def _hand_on(self, connection: Connection) -> None:
-        while self._waiting:
-            waiting, _ = self._waiting.popitem(last=False)
-            if not waiting.done():
-                waiting.set_result(connection)
+    def _lend(self) -> None:
+        """Lend what is idle to those who wait, as far as their shares admit it."""
+        while self._idle:
+            following = self._queue.pop()
+            if following is None:
                 return
-        self._idle.append(connection)
+            borrower, waiting = following
+            if not waiting.done():
+                self._shares.note_loan(borrower)
+                waiting.set_result(self._idle.popleft())
 
     def _renews(self) -> bool:
         """Whether all connections may be replaced now: not too often, since the new ones may lead there too."""
@@ -177,7 +201,8 @@ class Pool:
             else:
                 self._failure, self._failing_since = None, math.inf
                 self.connections += 1
-                self._hand_on(connection)
+                self._idle.append(connection)
+                self._lend()
                 return
 
     def _note_failure(self, failure: str) -> None:
@@ -187,7 +212,11 @@ class Pool:
         self._failure = failure
         self._failing_since = min(self._failing_since, asyncio.get_running_loop().time())
         if self._is_out_of_reach():
-            while self._waiting:
-                waiting, _ = self._waiting.popitem(last=False)
+            for waiting in self._queue.drain():
                 if not waiting.done():
                     waiting.set_exception(PoolExhausted(f"failed: {failure}"))
+
+
+def _leave(waiting: Waiting) -> None:
+    if not waiting.done():
+        waiting.set_exception(ClientGone)

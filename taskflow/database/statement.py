@@ -13,13 +13,15 @@ class Statement:
 
     `prepared_name` is what it is prepared under: its name, and a digest of its text. Behind a pooler that nobody told
     us of, another version of TaskFlow may have prepared another text under the same name, and we would run that. One
-    that is not prepared is planned for its values, each time.
+    that is not prepared is planned for its values, each time. `is_search` says that it may look at all tasks of a user
+    for a few: such statements have a share of the connections, and a deadline, of their own.
     """
 
     name: bytes
     text: bytes
     parameters: tuple[str, ...] = ()
     is_prepared: bool = True
+    is_search: bool = False
     prepared_name: bytes = field(init=False)
 
     def __post_init__(self) -> None:

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_queue_size: int = Field(default=1000, ge=1, le=100_000)
     database_timeout: float = Field(default=5.0, ge=0.1, le=60)
+    database_search_timeout: float = Field(default=3.0, ge=0.1, le=60)
+    database_search_share: float = Field(default=0.25, gt=0, le=1)
+    database_user_share: float = Field(default=0.5, gt=0, le=1)
     # Not less than a day: the contract promises it.
     idempotency_key_lifetime: int = Field(default=86_400, ge=86_400, le=31_536_000)
 

@@ -42,10 +42,13 @@ COLUMNS = Task.metadata.tables["tasks"].columns
 TASK = write_columns(COLUMNS)
 
 
-def compile_statement(name: str, statement: ClauseElement, *, is_prepared: bool = True) -> Statement:
+def compile_statement(
+    name: str, statement: ClauseElement, *, is_prepared: bool = True, is_search: bool = False
+) -> Statement:
     compiled = PGCompiler_psycopg(_DIALECT, statement)
     parameters = tuple(compiled.positiontup or ())
-    return Statement(name.encode(), compiled.string.encode(), parameters, is_prepared=is_prepared)
+    text = compiled.string.encode()
+    return Statement(name.encode(), text, parameters, is_prepared=is_prepared, is_search=is_search)
 
 
 def write_json(tasks: CTE | Subquery | LateralFromClause) -> ColumnElement[str]:

@@ -112,6 +112,7 @@ def compile_query(sort: str, *, filters: frozenset[str], is_continued: bool) -> 
         .select_from(page.join(task, true()))
         .where(is_listed),
         is_prepared=False,
+        is_search=column != "id" or "q" in filters,
     )
 
 
