@@ -204,7 +204,8 @@ class Settings(BaseSettings):
         value = value.strip()
         if not value:
             raise ValueError("must not be blank")
-        if _CONTROL.search(value) and not str(info.field_name).endswith("_url"):  # which say themselves what they are
+        # URLs and origins are checked for them where their form is.
+        if _CONTROL.search(value) and not re.search("_url$|^cors_", str(info.field_name)):
             raise ValueError("must be without control characters and ends of lines")
         if is_quoted(value):
             raise ValueError(f"must be without the quotes around it; {QUOTES_ARE_KEPT}")
