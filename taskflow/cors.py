@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskflow.errors import PreflightRefused, render_problem
+from taskflow.fields import list_elements
 
 MAX_AGE_SECONDS = 600
 """How long a browser remembers a preflight's answer; more than two hours is more than any browser does."""
@@ -28,6 +29,8 @@ ALLOWED = [
     "tracestate",
 ]
 """What a page may send, beside what needs nobody's leave. The last four are added by monitoring in browsers."""
+
+_WANTED = b"access-control-request-headers"
 
 _OTHERS = [(b"vary", b"Origin")]
 """What an answer to a page of another origin, or to no page, says: that its headers depend on the origin."""
@@ -86,10 +89,17 @@ class Cors(CORSMiddleware):
         await self.app(scope, receive, send_with_headers)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        answer = super().preflight_response(request_headers)
+        answer = super().preflight_response(_drop_empty_elements(request_headers))
         if answer.status_code < 400:  # noqa: PLR2004
             return answer
         refusal = render_problem(PreflightRefused(bytes(answer.body).decode()))
         del answer.headers["Content-Length"], answer.headers["Content-Type"]
         refusal.headers.update(answer.headers)
         return refusal
+
+
+def _drop_empty_elements(headers: Headers) -> Headers:
+    """Write the list of the headers that a page asks for in one line; Starlette reads one, and takes "" for a name."""
+    wanted = list_elements(headers.raw, _WANTED)
+    others = [header for header in headers.raw if header[0] != _WANTED]
+    return Headers(raw=[*others, (_WANTED, b",".join(wanted))] if wanted else others)

@@ -17,7 +17,7 @@ def find_known(condition: str, tag: bytes) -> bytes | None:
 
     Weak and strong are the same here (section 13.1.2); `*` knows any.
     """
-    if condition.strip() == ANY:
+    if condition == ANY:
         return tag
     present = tag.decode().removeprefix("W/")
     return next((known.encode() for known in _TAG.findall(condition) if known.removeprefix("W/") == present), None)
@@ -28,6 +28,6 @@ def list_strong_versions(condition: str) -> list[str] | None:
 
     A weak tag matches nothing (section 13.1.1).
     """
-    if condition.strip() == ANY:
+    if condition == ANY:
         return None
     return [tag[1:-1] for tag in _TAG.findall(condition) if not tag.startswith("W/")]

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from taskflow.errors import HeadersTooLarge, RequestMalformed, UrlTooLong
+from taskflow.fields import list_elements
 from taskflow.reception import Reception
 from taskflow.upgrades import resume_reading
 
@@ -79,7 +80,8 @@ class StrictProtocol(HttpToolsProtocol):
             raise HeadersTooLarge(self._limits.max_header_bytes)
         # Those that follow a body in chunks are dropped: the request was judged without them.
         if self.is_in_head:
-            super().on_header(name, value)
+            # White space around a value is no part of it (RFC 9110, section 5.5); httptools keeps what is behind it.
+            super().on_header(name, value.rstrip(b" \t"))
             self._hosts += self.headers[-1][0] == b"host"
 
     def check_head(self, *, is_ahead: bool) -> None:
@@ -88,7 +90,10 @@ class StrictProtocol(HttpToolsProtocol):
         # httptools reads HTTP/0.9 too. With two hosts or none, a proxy and we could disagree about whose request it is.
         if version not in {"1.0", "1.1"} or self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
             raise RequestMalformed
-        # httptools takes what was compressed before it was cut into chunks for what was meant.
+        # uvicorn looks for the expectation alone, and this is a list.
+        self.expect_100_continue = b"100-continue" in list_elements(self.headers, b"expect")
+        # httptools takes what was compressed before it was cut into chunks for what was meant. An empty element beside
+        # it is refused too: where a body ends must not depend on how lenient a proxy is (RFC 9112, section 11.2).
         if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
             raise RequestMalformed
         # To llhttp, CONNECT is an upgrade too.

@@ -139,13 +139,16 @@ class RequestLog:
 
 def make_record(headers: Iterable[tuple[bytes, bytes]]) -> RequestRecord:
     """Give what a request's headers say of it, and an id if they hold none that is fit for a log."""
-    request_id = trace = None
+    request_id = None
+    parents = []
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             request_id = value.decode()
-        elif name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
-            trace = found[1].decode()
-    return RequestRecord(request_id or secrets.token_hex(16), trace)
+        elif name == b"traceparent":
+            parents.append(value)
+    # Of two, nobody knows which one is meant.
+    found = _TRACEPARENT.fullmatch(parents[0]) if len(parents) == 1 else None
+    return RequestRecord(request_id or secrets.token_hex(16), found[1].decode() if found else None)
 
 
 class LineHandler(logging.StreamHandler[TextIO]):

@@ -91,7 +91,8 @@ class RequestTracing:
             await send(message)
 
         # Not tracestate, which could hold anything: it would go to the collector, and is for those who call on.
-        carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"}
+        parents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
+        carrier = {"traceparent": parents[0]} if len(parents) == 1 else {}
         method = scope["method"]
         attributes = {"http.request.method": method, "taskflow.request_id": record.id}
         context = self._propagator.extract(carrier)

@@ -1,7 +1,7 @@
 """From the bytes of a request to checked JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,9 @@ from taskflow.errors import (
     MediaTypeUnsupported,
     Unprocessable,
 )
+from taskflow.fields import list_elements
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 DEFAULT_MEDIA_TYPE = "application/json"
 """What a body is taken for whose sender did not say (RFC 9110, section 8.3, leaves it to us)."""
@@ -36,7 +39,7 @@ class BodyRule:
         Raises, in this order: BodyTooLarge, EncodingUnsupported, MediaTypeUnsupported, BodyMissing, BodyNotJson,
         Unprocessable; ClientDisconnect if the client has gone.
         """
-        headers = dict(reversed(scope["headers"]))  # of a header sent twice, the first counts
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
         body = await _read_bounded(headers, receive, self._limit)
         check = self._find_check(headers)
         value = parse_json(body)
@@ -46,19 +49,25 @@ class BodyRule:
             raise Unprocessable(errors)
         return value
 
-    def _find_check(self, headers: Mapping[bytes, bytes]) -> Check:
-        if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
+    def _find_check(self, headers: Headers) -> Check:
+        if any(coding != b"identity" for coding in list_elements(headers, b"content-encoding")):
             raise EncodingUnsupported
         # A charset parameter has no meaning for JSON (RFC 8259, section 11): it is UTF-8.
-        declared = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
-        check = self._checks.get(declared or DEFAULT_MEDIA_TYPE)
-        if check is None:
+        declared = [
+            value.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
+            for name, value in headers
+            if name == b"content-type" and value
+        ]
+        media_type, *others = declared or [DEFAULT_MEDIA_TYPE]
+        check = self._checks.get(media_type)
+        # The field is no list: of two, a proxy could believe the other one.
+        if check is None or others:
             raise MediaTypeUnsupported(self._checks)
         return check
 
 
-async def _read_bounded(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    declared = headers.get(b"content-length", b"")
+async def _read_bounded(headers: Headers, receive: Receive, limit: int) -> bytes:
+    declared = next((value for name, value in headers if name == b"content-length"), b"")
     if declared.isdigit() and int(declared[:20]) > limit:
         raise BodyTooLarge(limit)
     chunks: list[bytes] = []

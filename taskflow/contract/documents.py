@@ -68,7 +68,8 @@ class StaticPage:
             self._headers["Content-Security-Policy"] = policy
 
     async def answer(self, request: Request) -> Response:
-        if find_known(request.headers.get("If-None-Match", ""), self._etag.encode()) is not None:
+        condition = ", ".join(request.headers.getlist("If-None-Match"))
+        if find_known(condition, self._etag.encode()) is not None:
             return Response(status_code=304, headers=self._headers)
         return Response(self._body, headers=self._headers, media_type=self._media_type)
 

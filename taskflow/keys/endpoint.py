@@ -85,7 +85,8 @@ class KeyEndpoint:
         ):
             if response.status_code != OK:
                 raise KeysError(f"the answer was {response.status_code}, not {OK}; nothing is followed anywhere else")
-            if response.headers.get("Content-Encoding", "identity") != "identity":
+            codings = {coding.lower() for coding in response.headers.get_list("Content-Encoding", split_commas=True)}
+            if codings - {"", "identity"}:
                 raise KeysError("the answer was compressed")
             body = bytearray()
             async for chunk in response.aiter_raw():
