@@ -24,6 +24,9 @@ _CHARACTERS = re.compile(r"\^\[(?:[^\]\\]|\\.)*\][*+]\$")
 MAX_NAME = 64
 """How much of an unknown member's name is repeated to its sender, in characters."""
 
+_INTEGER_SIZES = {"int32": 31, "int64": 63}
+"""How many bits the value of a format has beside its sign."""
+
 ONE_MORE = FieldError("is wrong too", "")
 """Stands for an unknown member that is counted and not shown: a hostile request can name a hundred thousand."""
 
@@ -38,6 +41,8 @@ def compile_schema(schema: Schema, place: str = "a schema") -> Check:
         raise ContractError(f"{place} must have one of the types {', '.join(_COMPILERS)}, not {kind}")
     keywords, compile_kind = _COMPILERS[kind]
     unknown = schema.keys() - keywords - _ANNOTATIONS - {"type", "nullable"}
+    # An extension demands nothing of a request: those in the contract are hints for generators.
+    unknown = {name for name in unknown if not name.startswith("x-")}
     if unknown:
         raise ContractError(f"nothing enforces {', '.join(sorted(unknown))} in {place} of type {kind}")
     nullable = schema.get("nullable", False)
@@ -114,11 +119,12 @@ def _compile_string(schema: Schema, place: str, mismatch: str) -> Check:
 
 
 def _compile_integer(schema: Schema, place: str, mismatch: str) -> Check:
-    if schema.get("format", "int64") != "int64":
-        raise ContractError(f"nothing enforces the format {schema['format']} in {place} of type integer")
     # What int64 cannot hold would fail in the database only.
-    least = schema.get("minimum", -(2**63))
-    most = schema.get("maximum", 2**63 - 1)
+    size = _INTEGER_SIZES.get(schema.get("format", "int64"))
+    if size is None:
+        raise ContractError(f"nothing enforces the format {schema['format']} in {place} of type integer")
+    least = max(schema.get("minimum", -(2**size)), -(2**size))
+    most = min(schema.get("maximum", 2**size - 1), 2**size - 1)
 
     def check_integer(value: object, pointer: str, errors: list[FieldError]) -> None:
         if not isinstance(value, int) or isinstance(value, bool):

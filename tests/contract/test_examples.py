@@ -143,7 +143,7 @@ def test_the_server_sends_the_examples_of_tasks(user: httpx.Client) -> None:
     collection = PATHS["/api/{user_id}/tasks"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     now = {"created_at": ANY, "updated_at": ANY}
     assert user.get(USER.tasks).json() == listed["none"]["value"]
-    assert user.post(USER.tasks, json=collection["description"]["value"]).json() == {**EXAMPLES["Task"], **now}
+    assert user.post(USER.tasks, json=collection["withDescription"]["value"]).json() == {**EXAMPLES["Task"], **now}
     assert user.get(USER.tasks).json() == [{**listed["one"]["value"][0], **now}]
     completed = user.patch(f"{USER.tasks}/1", json=EXAMPLES["CompleteTask"])
     assert completed.json() == {**EXAMPLES["CompletedTask"], **now}

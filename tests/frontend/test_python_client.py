@@ -55,7 +55,7 @@ def walk_pages(q: str) -> Iterator[list[str]]:
     cursor: str | Unset = UNSET
     while True:
         answer = list_tasks.sync_detailed(
-            user, client=client, is_completed=False, q=q, sort=ListTasksSort("-title"), limit=1, cursor=cursor
+            user, client=client, is_completed=False, q=q, sort=ListTasksSort.TITLE_DESC, limit=1, cursor=cursor
         )
         assert isinstance(answer.parsed, list)
         yield [one.title for one in answer.parsed]
