@@ -125,7 +125,10 @@ def test_an_expiry_before_the_year_3000_is_accepted(expiry: float, anybody: http
         {"exp": 10**300},
         {"nbf": int(time.time()) * 1000},
     ],
-    ids=str,
+    ids=[
+        *("exp-milliseconds", "exp-float", "exp-microseconds", "exp-a-second", "exp-half-a-second", "exp-1e300"),
+        *("exp-300-digits", "nbf-milliseconds"),
+    ],
 )
 def test_a_time_in_milliseconds_is_refused_and_named_in_the_log(
     changes: dict[str, float], anybody: httpx.Client, server: Server

@@ -228,6 +228,15 @@ def describe_key(entry: object) -> str:
     return str({name: entry[name] for name in entry if name not in numbers} if isinstance(entry, dict) else entry)
 
 
+def write_rsa_key(bits: int, exponent: int = 65_537) -> dict[str, Any]:
+    """Return a published RSA key of this size, to which nobody has the private key."""
+    numbers = {"n": 2 ** (bits - 1) + 1, "e": exponent}
+    return {"kty": "RSA", "kid": "large", "alg": "RS256"} | {
+        name: base64url_encode(number.to_bytes((number.bit_length() + 7) // 8)).decode()
+        for name, number in numbers.items()
+    }
+
+
 GOOD = SigningKey("good")
 RSA = SigningKey("rsa", "RS256")
 SHORT = generate_private_key(65537, 1024)  # noqa: S505  it is to be refused
@@ -339,13 +348,17 @@ def test_a_key_verifies_what_is_signed_by_its_own_name(said: dict[str, object], 
         ({**GOOD.published, **GOOD.write(GOOD.private)}, "it is a private key, which must not be published"),
         ({**GOOD.published, "x": "AA"}, "it is malformed"),
         ({**RSA.published, **RSA.write(SHORT.public_key())}, "it is an RSA key of less than 2048 bits"),
+        (write_rsa_key(8193), "it is an RSA key of more than 8192 bits"),
+        (write_rsa_key(16_384), "it is an RSA key of more than 8192 bits"),
+        (write_rsa_key(2048, 2**32 + 1), "it is an RSA key whose exponent has more than 32 bits; 65537 is usual"),
+        (write_rsa_key(3072, 2**3000 + 1), "it is an RSA key whose exponent has more than 32 bits; 65537 is usual"),
         ("key", "it is not a JSON object"),
         # Meant for something else: there is nothing to mend.
         ({**GOOD.published, "use": "enc"}, None),
         ({"kty": "oct", "kid": "x", "k": "c2VjcmV0"}, None),
         (SigningKey("p384", "ES384").published, None),
     ],
-    ids=lambda value: str(value)[-40:],
+    ids=describe_key,
 )
 def test_it_is_said_why_a_key_is_passed_over(entry: object, mistake: str | None) -> None:
     """By its place in the set, and without anything of the key; beside a good one, or in place of it."""
@@ -355,6 +368,12 @@ def test_it_is_said_why_a_key_is_passed_over(entry: object, mistake: str | None)
     with pytest.raises(ValueError, match="none of its keys can be used") as caught:
         read_key_set(json.dumps({"keys": [entry]}).encode())
     assert str(caught.value).endswith(f"; key 1: {mistake}" if mistake else "RS256, PS256")
+
+
+@pytest.mark.parametrize(("bits", "exponent"), [(2048, 3), (2048, 2**32 - 1), (4096, 65_537), (8192, 65_537)])
+def test_an_rsa_key_of_usual_size_is_accepted(bits: int, exponent: int) -> None:
+    """What is larger would make each wrong signature an attack on the processor."""
+    assert list(read_key_set(json.dumps({"keys": [write_rsa_key(bits, exponent)]}).encode())) == ["large"]
 
 
 def test_only_the_first_mistakes_are_named() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 
 ALGORITHMS = {
@@ -23,6 +24,12 @@ None of them is symmetric, so that nothing published can ever be taken for a sha
 
 MAX_MISTAKES = 3
 """How many mistakes of one set are named."""
+
+MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
+"""Less is too weak to be trusted (RFC 7518, section 3.3). More costs a worker 2 ms and up for each wrong signature."""
+
+MAX_RSA_EXPONENT = 2**32
+"""Keys have 65537. A long exponent makes a wrong signature cost up to 100 times as much CPU."""
 
 OTHER_NAMES = {"Ed25519": "EdDSA"}
 """Fully specified names (RFC 9864) of these algorithms. RFC 9864 has no other for JWS that would fit one of them."""
@@ -100,11 +107,19 @@ def _read_key(entry: object) -> tuple[str, PublishedKey | None]:
         jwks = {name: _prepare(members, name) for name in names}
     except (jwt.PyJWTError, ValueError, TypeError):
         raise KeyMistake("it is malformed") from None
-    jwk = jwks[names[0]]
-    # An RSA key of less than 2048 bits is too weak to be trusted (RFC 7518, section 3.3).
-    if jwk.Algorithm.check_key_length(jwk.key):
-        raise KeyMistake("it is an RSA key of less than 2048 bits")
-    return kid, PublishedKey(names[0], jwk.key, jwks)
+    material = jwks[names[0]].key
+    if isinstance(material, RSAPublicKey):
+        _check_rsa_key(material)
+    return kid, PublishedKey(names[0], material, jwks)
+
+
+def _check_rsa_key(key: RSAPublicKey) -> None:
+    if key.key_size < MIN_RSA_BITS:
+        raise KeyMistake(f"it is an RSA key of less than {MIN_RSA_BITS} bits")
+    if key.key_size > MAX_RSA_BITS:
+        raise KeyMistake(f"it is an RSA key of more than {MAX_RSA_BITS} bits")
+    if key.public_numbers().e > MAX_RSA_EXPONENT:
+        raise KeyMistake("it is an RSA key whose exponent has more than 32 bits; 65537 is usual")
 
 
 def _list_names(members: Mapping[str, Any]) -> list[str]:
