@@ -108,7 +108,7 @@ class Acceptor:
         return count
 
     def close(self) -> None:
-        """Take no more."""
+        """Take what waits, and no more: where the listener is closed, the system resets what nobody has taken."""
         if self._counts is not None:
             self._counts.forget(self._worker)
             self._counts = None
@@ -116,6 +116,14 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
         else:
             self._pause.cancel()
+        while self._waiting.poll(0):
+            try:
+                link, _ = self._listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except OSError:
+                break
+            self._connect(link)
 
     async def wait_closed(self) -> None:
         """Wait for what was taken to become a connection."""

@@ -67,6 +67,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._when_up = when_up
         self._told_at = math.inf
+        self._reception = reception
         self._accept = partial(Acceptor, limits=reception, counts=counts, worker=worker)
         self._acceptors: list[Acceptor] = []
 
@@ -97,6 +98,7 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._reception.is_stopping = True
         await super().shutdown(sockets)
         if self.force_exit:
             # uvicorn would leave all as it is, and Python would complain of it.

@@ -1,8 +1,6 @@
 """A client's connection: who is answered, who is refused or turned away, and how it ends."""
 
 import asyncio
-import random
-from collections.abc import Iterable
 from typing import Any
 
 import httptools
@@ -10,22 +8,17 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from taskflow.errors import HeadersTooLarge, Problem, RequestMalformed, RequestTimeout, ServerBusy
+from taskflow.errors import HeadersTooLarge, Problem, RequestMalformed, RequestTimeout, ServerBusy, ServerStopping
 from taskflow.framing import StrictProtocol
 from taskflow.metrics import Metrics
 from taskflow.patience import Patience
-from taskflow.reception import WATCHED, Reception
+from taskflow.reception import READINESS, WATCHED, Reception
+from taskflow.repeats import Repeats
 
 LINGER_SECONDS = 2.0
 """How long the client's side of a connection stays open once we have said our last.
 
 If it were closed at once with bytes unread, the client could be told of a reset before it has seen the answer.
-"""
-
-PAUSE_SECONDS = 1.0
-"""About how long a client that comes again at once after a 503 waits for the next 503: Retry-After has asked it to.
-
-Clients could otherwise keep the server so busy turning them away that it does nothing else.
 """
 
 PROBE_SECONDS = 0.25
@@ -65,10 +58,9 @@ class Protocol(StrictProtocol):
         self._patience: Patience
         self._farewell: asyncio.TimerHandle | None = None
         self._probe: asyncio.TimerHandle | None = None
+        self._stay: asyncio.TimerHandle | None = None
         self._is_turned_away = False
-        self._last_refused: bytes | None = None  # an Authorization header
-        self._is_shared = False
-        self._pause_end = 0.0
+        self._repeats = Repeats()
         self._late_refusal: asyncio.TimerHandle | None = None
         self._has_refused_in_read = False
         self._ignored_bytes = 0
@@ -85,10 +77,12 @@ class Protocol(StrictProtocol):
             transport.close()
         else:
             self._patience.demand()
+            if self._reception.is_stopping:
+                self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._patience.end()
-        for timer in (self._late_refusal, self._farewell, self._probe):
+        for timer in (self._late_refusal, self._farewell, self._probe, self._stay):
             if timer is not None:
                 timer.cancel()
         self._is_over = True
@@ -169,8 +163,12 @@ class Protocol(StrictProtocol):
 
     def on_headers_complete(self) -> None:
         self.check_head(is_ahead=self._is_answering)
+        if self._reception.is_stopping and self.url.partition(b"?")[0] == READINESS:
+            raise ServerStopping
         if self._is_answering or not self._reception.is_full(len(self.tasks)) or self.url.partition(b"?")[0] in WATCHED:
             super().on_headers_complete()
+            if self._reception.is_stopping:
+                self.cycle.keep_alive = False
         else:
             self._turn_away()
             self.is_in_head = False
@@ -195,6 +193,16 @@ class Protocol(StrictProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  a type of uvicorn's own
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def shutdown(self) -> None:
+        """Make every answer whose head is not yet sent the connection's last (RFC 9112, section 9.6).
+
+        Without a request, it stays for `shutdown_delay`: a proxy may be sending one at this moment.
+        """
+        if self._is_answering and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+        elif not self._is_over:
+            self._stay = self.loop.call_later(self._reception.shutdown_delay, self._end_stay)
 
     def on_response_complete(self) -> None:
         if self.ahead:
@@ -249,6 +257,13 @@ class Protocol(StrictProtocol):
         else:
             self._hang_up()
 
+    def _end_stay(self) -> None:
+        if self._is_answering:
+            self.cycle.keep_alive = False
+        else:
+            self._end_pause()
+            self._hang_up()
+
     # What is answered here.
 
     def _turn_away(self) -> None:
@@ -256,6 +271,7 @@ class Protocol(StrictProtocol):
         # A client that asks leave to send its body may send it now, or not; and an answer to HEAD has none.
         if (
             self._has_refused_in_read  # sent ahead, and not waiting at all
+            or self._reception.is_stopping
             or self.expect_100_continue
             or self.parser.get_http_version() == "1.0"
             or not self.parser.should_keep_alive()
@@ -263,28 +279,17 @@ class Protocol(StrictProtocol):
         ):
             raise ServerBusy
         self._is_turned_away = self._has_refused_in_read = True
-        wait = self._pause_end - self.loop.time()
-        if (self._comes_same_user_again() or self._reception.is_flooded) and wait > 0:
+        served = () if self._running is None else self._running.scope["headers"]
+        wait = self._repeats.find_wait(self.loop.time(), self.headers, served, is_flooded=self._reception.is_flooded)
+        if wait > 0:
             self.flow.pause_reading()
             self._late_refusal = self.loop.call_later(wait, self._end_pause)
         else:
             self._say_busy()
 
-    def _comes_same_user_again(self) -> bool:
-        """Whether the connection's only user is turned away a second time.
-
-        A proxy puts many users on one connection, and none of them is to wait for another.
-        """
-        user, before = _find_user(self.headers), self._last_refused
-        served = None if self._running is None else _find_user(self._running.scope["headers"])
-        self._last_refused = user
-        self._is_shared |= len({user, before, served} - {None}) > 1
-        return user is not None and user == before and not self._is_shared
-
     def _say_busy(self) -> None:
         self._answer(ServerBusy(), is_last=False)
-        pause = PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311  no secret; so that not all come again at once
-        self._pause_end = self.loop.time() + pause
+        self._repeats.begin_pause(self.loop.time())
 
     def _end_pause(self) -> None:
         """Send the refusal that is due, if there is one."""
@@ -343,8 +348,3 @@ class Protocol(StrictProtocol):
         if self.transport.get_write_buffer_size():
             self._patience.watch_taking()
         self.transport.close()
-
-
-def _find_user(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the Authorization header: whose request it is, as far as that is known before its token is verified."""
-    return next((value for name, value in headers if name == b"authorization"), None)

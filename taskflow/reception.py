@@ -11,7 +11,9 @@ from taskflow.headers import Headers, choose_headers
 from taskflow.logs import make_record
 from taskflow.settings import Settings
 
-WATCHED = frozenset({b"/livez", b"/readyz", b"/metrics"})
+READINESS = b"/readyz"
+
+WATCHED = frozenset({b"/livez", READINESS, b"/metrics"})
 """What is answered also where there is too much to do. Who asks for it would otherwise take a busy server for a dead
 one, and have it killed; and it costs little.
 """
@@ -37,6 +39,9 @@ class Reception:
         self.max_pipelined = settings.max_pipelined
         self.max_connections = settings.max_connections
         self.client_timeout = settings.client_timeout
+        # It counts within the time that the whole end may take.
+        self.shutdown_delay = min(settings.shutdown_delay, settings.shutdown_timeout)
+        self.is_stopping = False
         self.waited_for = 0
         """Requests under way that wait for their client: for the rest of their body, or for room to send."""
         self._max_requests = settings.max_requests

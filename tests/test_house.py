@@ -29,8 +29,9 @@ IMPORTS = {
         "threads",
     },
     "processes": {"acceptance", "reception", "signals"},
-    "protocol": {"errors", "framing", "metrics", "patience", "reception"},
+    "protocol": {"errors", "framing", "metrics", "patience", "reception", "repeats"},
     "framing": {"errors", "fields", "reception", "upgrades"},
+    "repeats": {"headers"},
     "reception": {"cors", "errors", "headers", "logs", "settings"},
     "app": {
         "auth",

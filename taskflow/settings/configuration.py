@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     metrics_port: int | Literal["off"] | None = None
     otel_exporter_otlp_endpoint: str | None = None
     web_concurrency: int = Field(default=1, ge=1, le=256)
+    shutdown_delay: float = Field(default=1.0, ge=0, le=60)
     shutdown_timeout: int = Field(default=30, ge=1, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     taskflow_state_dir: Path = Field(default_factory=_default_state_dir)

@@ -100,6 +100,61 @@ def test_what_is_under_way_is_finished_and_what_is_new_is_refused(workers: str, 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_comes_on_an_open_connection_is_answered_for_a_moment(workers: str, make_database: MakeDatabase) -> None:
+    """A proxy may have sent it before it knew: it is done, and the connection ends with the answer."""
+    post = write_head("POST", ALICE.tasks.encode(), b"Content-Length: %d" % len(BODY), user=ALICE) + BODY
+    with (
+        run_impatient_server(make_database(), "--workers", workers, SHUTDOWN_DELAY="60", **PATIENT) as server,
+        connect(server) as used,
+        connect(server) as unused,
+        connect(server) as half,
+        connect(server) as asked,
+    ):
+        wait_for(lambda: server.read_log().count("Application startup complete") == int(workers), START_SECONDS)
+        for wire in (used, half, asked):
+            wire.send(write_head("GET", b"/docs"))
+            assert wire.read_answer().status_code == 200
+        half.send(post[:20])
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: is_refused(server), 10)
+        let_time_pass(0.2)  # each worker looks ten times a second
+        half.send(post[20:])
+        for wire, request in ((used, post), (unused, post), (half, b"")):
+            wire.send(request)
+            answer = wire.read_answer()
+            assert (answer.status_code, answer.headers["Connection"]) == (201, "close")
+            assert wire.read_to_end() == b""
+        asked.send(write_head("GET", b"/readyz"))
+        answer = asked.read_answer()
+        assert (answer.status_code, answer.headers["Connection"], answer.json()) == (503, "close", STOPPING)
+        assert asked.read_to_end() == b""
+        # With the last connection gone, nothing is waited for.
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert "Traceback" not in server.read_log()
+
+
+@pytest.mark.parametrize(("delay", "least"), [("0", 0), ("2", 2), ("60", 3)])
+def test_a_connection_that_stays_idle_is_closed_after_the_delay(
+    delay: str, least: float, make_database: MakeDatabase
+) -> None:
+    """SHUTDOWN_TIMEOUT, three seconds here, bounds it; half a head holds up nothing."""
+    settings = {"SHUTDOWN_DELAY": delay, "SHUTDOWN_TIMEOUT": "3"}
+    with (
+        run_impatient_server(make_database(), **settings) as server,
+        connect(server) as idle,
+        connect(server) as half,
+    ):
+        idle.send(write_head("GET", b"/docs"))
+        assert idle.read_answer().status_code == 200
+        half.send(b"GET /docs HTTP/1.1\r\nHo")
+        started = monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.read_to_end() == half.read_to_end() == b""
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert least <= monotonic() - started < least + 15
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_takes_too_long_is_told_so_and_never_done(workers: str, make_database: MakeDatabase) -> None:
     """At the end of SHUTDOWN_TIMEOUT: 503 for the client, and no late write when the lock is gone."""
     url = make_database()

@@ -60,6 +60,7 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "metrics_port": None,
         "otel_exporter_otlp_endpoint": None,
         "web_concurrency": 1,
+        "shutdown_delay": 1.0,
         "shutdown_timeout": 30,
         "log_level": "info",
         "taskflow_state_dir": Path("/state/taskflow"),

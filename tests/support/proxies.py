@@ -90,8 +90,8 @@ def run_nginx(servers: Sequence[str], changes: Mapping[str, str] = NO_CHANGES) -
         site = _replace(
             read_snippet("nginx"),
             {
-                "server 127.0.0.1:8000;": f"server {first};",
-                "server 127.0.0.1:8001;": f"server {second};",
+                "127.0.0.1:8000": first,
+                "127.0.0.1:8001": second,
                 "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
                 "/etc/nginx/taskflow.pem": str(certificate),
                 "/etc/nginx/taskflow.key": str(key),
