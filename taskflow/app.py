@@ -16,7 +16,7 @@ from inflection import underscore
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from taskflow import health, tasks
 from taskflow.auth import TokenVerifier
@@ -36,6 +36,7 @@ from taskflow.contract.security import make_bearer_handler
 from taskflow.cors import Cors
 from taskflow.cursors import Cursors
 from taskflow.database import Database
+from taskflow.errors import MethodNotAllowed, PathNotFound
 from taskflow.headers import SecurityHeaders
 from taskflow.health import Readiness
 from taskflow.idempotency import KeyExpiry
@@ -112,6 +113,20 @@ def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document
     app.app, app.middleware_stack = app._build_middleware_stack()  # noqa: SLF001
     stack: ASGIApp = app
     return stack
+
+
+def create_metrics_app(settings: Settings, metrics: Metrics) -> ASGIApp:
+    """Build the application of METRICS_PORT: `/metrics` and nothing else."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/metrics":
+            raise PathNotFound
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise MethodNotAllowed(["GET", "HEAD"])
+        response = await metrics.answer(Request(scope))
+        await response(scope, receive, send)
+
+    return SecurityHeaders(ErrorBoundary(answer), is_production=settings.is_production)
 
 
 def _pass_over(_fact: object) -> None:

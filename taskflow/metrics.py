@@ -207,17 +207,3 @@ def forget_process(pid: int) -> None:
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  as above
 
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def serve_metrics(metrics: Metrics, host: str, port: int) -> Iterator[int]:
-    """Answer on a port of its own, from a thread; give the port. Raises OSError if it cannot be listened on."""
-    from prometheus_client import start_http_server  # noqa: PLC0415  as above
-
-    server, thread = start_http_server(port, host, metrics.registry)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from taskflow.acceptance import Acceptor, Counts
+from taskflow.metrics import Metrics
 from taskflow.reception import Reception
 from taskflow.signals import choose_ending_signals
 
@@ -53,13 +54,15 @@ def _hold_back_terminal() -> Generator[None, None, None]:
 class Server(uvicorn.Server):
     """uvicorn's server, which takes connections itself, says when it is up, and ends when its terminal is closed.
 
-    `counts` and `worker` are for workers that share a listener.
+    `counts` and `worker` are for workers that share a listener. `make_metrics_server` makes the server of a second
+    listener, which runs in the same event loop.
     """
 
     def __init__(
         self,
         config: uvicorn.Config,
         reception: Reception,
+        make_metrics_server: Callable[[Metrics], "Server"] | None = None,
         when_up: Callable[[], None] = lambda: None,
         counts: Counts | None = None,
         worker: int = 0,
@@ -70,6 +73,9 @@ class Server(uvicorn.Server):
         self._reception = reception
         self._accept = partial(Acceptor, limits=reception, counts=counts, worker=worker)
         self._acceptors: list[Acceptor] = []
+        self._make_metrics_server = make_metrics_server
+        self._metrics_server: Server | None = None
+        self._ticking: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
@@ -79,10 +85,30 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        for listener in sockets or []:
-            self._acceptors.append(self._accept(listener, make_protocol, self.server_state.connections))
+        listener, *others = sockets or []
+        self._acceptors.append(self._accept(listener, make_protocol, self.server_state.connections))
         self.servers.extend(cast("list[asyncio.Server]", self._acceptors))
+        if others and self._make_metrics_server is not None:
+            self._metrics_server = self._make_metrics_server(self.lifespan.state["metrics"])
+            await self._metrics_server.open(others)
         self._when_up()
+
+    async def open(self, sockets: list[socket.socket]) -> None:
+        """Begin to serve beside another server, which hears the signals."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets)
+        self._ticking = asyncio.create_task(self.main_loop())
+
+    async def close(self) -> None:
+        """End at once."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        self.should_exit = True
+        if self._ticking is not None:
+            await self._ticking
 
     async def on_tick(self, counter: int) -> bool:
         for acceptor in self._acceptors:
@@ -99,7 +125,12 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._reception.is_stopping = True
-        await super().shutdown(sockets)
+        listener, *others = sockets or []
+        await super().shutdown([listener])
+        if self._metrics_server is not None:
+            await self._metrics_server.close()
+        for other in others:
+            other.close()
         if self.force_exit:
             # uvicorn would leave all as it is, and Python would complain of it.
             for task in list(self.server_state.tasks):
@@ -142,21 +173,20 @@ class Supervisor(Multiprocess):
     def __init__(
         self,
         config: uvicorn.Config,
-        reception: Reception,
-        listener: socket.socket,
+        make_server: Callable[..., Server],
+        sockets: list[socket.socket],
         when_up: Callable[[], None],
         when_ended: Callable[[int], None],
     ) -> None:
         self._ending = frozenset(choose_ending_signals())
         self._told_at = math.inf
         self._grace = config.timeout_graceful_shutdown or 0
-        super().__init__(config, [listener])
+        super().__init__(config, sockets)
         if signal.SIGHUP not in self._ending:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._listener = listener
         self._when_up = when_up
         self._when_ended = when_ended
-        self._reception = reception
+        self._make_server = make_server
         self._counts = Counts(config.workers)
 
     def init_processes(self) -> None:
@@ -188,7 +218,7 @@ class Supervisor(Multiprocess):
             self.processes[number] = self._start_worker(number)
 
     def _start_worker(self, number: int) -> Worker:
-        make_server = partial(Server, reception=self._reception, counts=self._counts, worker=number)
+        make_server = partial(self._make_server, counts=self._counts, worker=number)
         worker = Worker(self.config, self.sockets, make_server)
         with _hold_back_terminal():
             worker.start()
@@ -196,7 +226,8 @@ class Supervisor(Multiprocess):
 
     def terminate_all(self) -> None:
         # As long as one process had it open, new connections would be taken, and nobody would answer them.
-        self._listener.close()
+        for listener in self.sockets:
+            listener.close()
         self._told_at = time.monotonic()
         super().terminate_all()
 

@@ -33,7 +33,7 @@ class Reception:
     It is plain data, so that it can be handed to a worker.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, connections_variable: str = "MAX_CONNECTIONS") -> None:
         self.max_url_bytes = settings.max_url_bytes
         self.max_header_bytes = settings.max_header_bytes
         self.max_pipelined = settings.max_pipelined
@@ -48,6 +48,7 @@ class Reception:
         self._headers = choose_headers(is_production=settings.is_production)
         self._cors = {origin.encode(): headers for origin, headers in list_cors_headers(settings.cors_origins).items()}
         self._written: dict[tuple[str, bytes, bool], bytes] = {}
+        self._connections_variable = connections_variable
         self._turned_away = 0
 
     def is_full(self, tasks: int) -> bool:
@@ -85,7 +86,7 @@ class Reception:
         return STATUS_LINE[problem.status] + _write_headers([*default_headers, request_id]) + self._written[key]
 
     def _report(self) -> None:
-        logger.warning("turned %d away: MAX_REQUESTS or MAX_CONNECTIONS is reached", self._turned_away)
+        logger.warning("turned %d away: MAX_REQUESTS or %s is reached", self._turned_away, self._connections_variable)
         self._turned_away = 0
 
 

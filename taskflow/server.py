@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Thread
@@ -18,10 +18,10 @@ import psycopg
 import uvicorn
 from starlette.types import ASGIApp
 
-from taskflow.app import create_app
+from taskflow.app import create_app, create_metrics_app
 from taskflow.development import make_token, provide_defaults
 from taskflow.logs import configure_logging
-from taskflow.metrics import Metrics, count_together, forget_process, make_metrics, serve_metrics
+from taskflow.metrics import Metrics, count_together, forget_process, make_metrics
 from taskflow.migrations import migrate
 from taskflow.processes import Server, Supervisor
 from taskflow.protocol import Protocol
@@ -52,35 +52,52 @@ def run_server(settings: Settings) -> None:
 
     Raises PortError, EmbeddedPostgresError, SettingsError, ContractError, MigrationError.
     """
-    with _bind(settings) as listener, provide_defaults(settings) as given, count_together(settings):
+    with _bind_all(settings) as listeners, provide_defaults(settings) as given, count_together(settings):
         metrics = make_metrics(given)
         # Built here also when workers build their own: what is wrong with it must stop the start, not the workers.
         app = create_app(given, metrics)
         complete = allow_connections(given)
         _migrate_first(complete)
         _settle_memory()
-        when_up = partial(_announce, complete, listener)
+        when_up = partial(_announce, complete, listeners[0])
         several = settings.web_concurrency > 1
         reception = Reception(complete)
-        config = uvicorn.Config(
-            partial(make_worker_app, complete) if several else app,
-            factory=several,
-            workers=settings.web_concurrency,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,  # who asks is told by the token, and where from by the proxy's own log
-            http=cast("type[Protocol]", partial(Protocol, reception=reception)),
-            ws="none",
-            lifespan="on",
-            timeout_keep_alive=settings.keep_alive_timeout,
-            timeout_graceful_shutdown=settings.shutdown_timeout,
+        config = _configure(
+            complete, partial(make_worker_app, complete) if several else app, reception, is_factory=several
         )
-        with _open_metrics_port(given, metrics):
-            if several:
-                Supervisor(config, reception, listener, when_up, when_ended=forget_process).run()
-            else:
-                Server(config, reception, when_up).run([listener])
+        make_server = partial(Server, reception=reception, make_metrics_server=partial(make_metrics_server, complete))
+        if several:
+            Supervisor(config, make_server, listeners, when_up, when_ended=forget_process).run()
+        else:
+            make_server(config, when_up=when_up).run(listeners)
+
+
+def _configure(
+    settings: Settings, app: ASGIApp | Callable[[], ASGIApp], reception: Reception, *, is_factory: bool = False
+) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=is_factory,
+        workers=settings.web_concurrency,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # who asks is told by the token, and where from by the proxy's own log
+        http=cast("type[Protocol]", partial(Protocol, reception=reception)),
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=settings.keep_alive_timeout,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
+
+
+def make_metrics_server(settings: Settings, metrics: Metrics) -> Server:
+    """Make the server of METRICS_PORT, which has the limits of the API's, and METRICS_MAX_CONNECTIONS of its own."""
+    limits = {"max_connections": settings.metrics_max_connections, "cors_origins": ()}
+    reception = Reception(settings.model_copy(update=limits), "METRICS_MAX_CONNECTIONS")
+    config = _configure(settings, create_metrics_app(settings, metrics), reception)
+    config.lifespan = "off"  # the API's application opens and closes the counts
+    return Server(config, reception)
 
 
 def make_worker_app(settings: Settings) -> ASGIApp:
@@ -99,6 +116,8 @@ def allow_connections(settings: Settings) -> Settings:
     """
     allowed, most = (math.inf if n == resource.RLIM_INFINITY else n for n in resource.getrlimit(resource.RLIMIT_NOFILE))
     others = settings.pool_size + OTHER_FILES
+    if isinstance(settings.metrics_port, int):
+        others += settings.metrics_max_connections
     if most < settings.max_connections + others:
         possible = max(1, int(most) - others)
         logger.warning(
@@ -109,20 +128,6 @@ def allow_connections(settings: Settings) -> Settings:
     if allowed < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     return settings
-
-
-@contextmanager
-def _open_metrics_port(settings: Settings, metrics: Metrics | None) -> Iterator[None]:
-    """Answer on METRICS_PORT, if it is set, for all workers. Raises PortError."""
-    host, wanted = settings.host, settings.metrics_port
-    with ExitStack() as stack:
-        if metrics is not None and isinstance(wanted, int):
-            try:
-                port = stack.enter_context(serve_metrics(metrics, host, wanted))
-            except OSError as error:
-                raise _explain_port("METRICS_PORT", wanted, host, error) from None
-            logger.info("metrics at %s/metrics", _write_url(host, port))
-        yield
 
 
 def _settle_memory() -> None:
@@ -176,23 +181,29 @@ def _write_url(host: str, port: int) -> str:
 
 
 @contextmanager
-def _bind(settings: Settings) -> Iterator[socket.socket]:
+def _bind_all(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Listen for the API, and after it for METRICS_PORT if that is set. Raises PortError."""
     # Bound before anything is started, so that a port in use stops nothing else halfway.
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
-    with listener:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(_bind("PORT", settings.port, "HOST", settings.host))]
+        if isinstance(settings.metrics_port, int):
+            listener = _bind("METRICS_PORT", settings.metrics_port, "METRICS_HOST", settings.metrics_host)
+            listeners.append(stack.enter_context(listener))
+            logger.info("metrics at %s/metrics", _write_url(*listener.getsockname()[:2]))
+        yield listeners
+
+
+def _bind(port_variable: str, port: int, host_variable: str, host: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            raise _explain_port("PORT", settings.port, settings.host, error) from None
-        listener.set_inheritable(True)
-        yield listener
-
-
-def _explain_port(variable: str, port: int, host: str, error: OSError) -> PortError:
-    return PortError(
-        f"{variable} {port} on HOST {host} cannot be listened on ({error.strerror}); "
-        f"set them to an address of this machine that is free and that you may use, such as {variable}=8001."
-    )
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortError(
+            f"{port_variable} {port} on {host_variable} {host} cannot be listened on ({error.strerror}); "
+            f"set them to an address of this machine that is free and that you may use, such as {port_variable}=8001."
+        ) from None
+    listener.set_inheritable(True)
+    return listener

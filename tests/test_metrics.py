@@ -281,7 +281,7 @@ def test_a_port_that_is_taken_is_named(database_url: str) -> None:
         result = run_command(environment, "serve")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1] == (
-        f"taskflow: METRICS_PORT {port} on HOST 127.0.0.1 cannot be listened on (Address already in use); "
+        f"taskflow: METRICS_PORT {port} on METRICS_HOST 127.0.0.1 cannot be listened on (Address already in use); "
         "set them to an address of this machine that is free and that you may use, such as METRICS_PORT=8001."
     )
 

@@ -94,7 +94,9 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=MAX_PORT)
+    metrics_host: str = "127.0.0.1"
     metrics_port: int | Literal["off"] | None = None
+    metrics_max_connections: int = Field(default=20, ge=1, le=10_000)
     otel_exporter_otlp_endpoint: str | None = None
     web_concurrency: int = Field(default=1, ge=1, le=256)
     shutdown_delay: float = Field(default=1.0, ge=0, le=60)

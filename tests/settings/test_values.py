@@ -107,6 +107,8 @@ TEXTS = {
         ("METRICS_PORT", "9090", 9090),
         ("METRICS_PORT", "0", 0),
         ("METRICS_PORT", " Off ", "off"),
+        ("METRICS_HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104  nothing listens there
+        ("METRICS_MAX_CONNECTIONS", "5", 5),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318", "http://localhost:4318"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", " https://Traces.example/otlp/ ", "https://traces.example/otlp"),
         ("PORT", "65535", 65_535),

@@ -82,7 +82,7 @@ def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
         text = log.read_text()
         if process.poll() is not None:
             raise AssertionError(f"the server ended with code {process.returncode}:\n{text}")
-        found = re.search(r"(?<!metrics at )http://(?:localhost|127\.0\.0\.1):\d+", text)
+        found = re.search(r"(?<!metrics at )http://(?:localhost|127\.0\.0\.\d):\d+", text)
         return found[0].replace("localhost", "127.0.0.1") if found else None
 
     return wait_for(find_url, START_SECONDS)
