@@ -115,8 +115,8 @@ def run(target: tuple[str, list[Identity]], database_url: str, tmp_path_factory:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE tasks, taskflow_idempotency_keys RESTART IDENTITY")
     folder = tmp_path_factory.mktemp("fuzzing")
-    for name in ("schemathesis.toml", "hooks.py"):
-        shutil.copy(Path(__file__).with_name(name), folder)
+    shutil.copy(Path(__file__).with_name("schemathesis.toml"), folder)
+    shutil.copy(CONTRACT.with_name("schemathesis_hooks.py"), folder)
     (folder / "auth.json").write_text(json.dumps({"auth": [_describe(identity) for identity in identities]}))
     process = subprocess.run(  # noqa: S603  our own command
         [

@@ -15,8 +15,7 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, object]) -> None:
     """Leave out of a request what would have it refused for another reason than the one that is tried.
 
-    An invented cursor: the contract gives its form, and only a server makes one. Real ones, and those of other lists,
-    are the subject of tests/operations/test_list_queries.py.
+    An invented cursor: the contract gives its form, and only a server makes one.
 
     An entity tag that is none: in the coverage phase, 4.32.5 finds no right value for a header whose pattern demands a
     quote, and puts a wrong one in every request, whatever part of it is tried, and calls some of them right.
