@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet install --cache-dir .venv/
 # How many processes test side by side. The suite mostly waits: for clocks, and for servers to start.
 PROCESSES ?= 3
 
-.PHONY: serve test coverage bench soak audit clean
+.PHONY: serve test coverage bench soak audit lock clean
 
 serve: .venv/serve-is-set-up
 	@exec $(BIN)/taskflow serve
@@ -35,6 +35,15 @@ audit: | .venv/bin/python
 	$(BIN)/python -m venv .venv/audit
 	.venv/audit/bin/pip --disable-pip-version-check --quiet install pip-audit
 	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+# The hashes of what a deployment installs. In an environment of its own, as audit; it needs a network.
+lock: | .venv/bin/python
+	$(BIN)/python -m venv .venv/lock
+	.venv/lock/bin/pip --disable-pip-version-check --quiet install uv==0.13.9
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --extra tracing --constraint constraints.txt \
+			--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
+			--output-file requirements.txt pyproject.toml -
 
 clean:
 	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -4,6 +4,7 @@ It needs no network, and so finds only what `tests/support/advisories.py` lists:
 pin or a bound. A hole that nobody had found when the list was written is for `make audit`, which asks a database.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import distribution, version
@@ -16,10 +17,13 @@ from packaging.version import Version
 from tests.support.advisories import FIXED_IN
 from tests.support.server import REPOSITORY
 
-DIRECT = [
-    Requirement(line) for line in tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
-]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+DIRECT = [Requirement(line) for line in PYPROJECT["project"]["dependencies"]]
 """What `pip install .` is told to install."""
+
+TRACING = [Requirement(line) for line in PYPROJECT["project"]["optional-dependencies"]["tracing"]]
+BUILD = [Requirement(line) for line in PYPROJECT["build-system"]["requires"]]
+"""What builds the package: on its own in an environment that pip makes for it, or installed beside it."""
 
 
 def read_pins() -> dict[str, str]:
@@ -28,6 +32,18 @@ def read_pins() -> dict[str, str]:
     pins = [line.split("==") for line in lines if line and not line.startswith("#")]
     assert all(len(pin) == 2 for pin in pins)
     return {canonicalize_name(name): pinned for name, pinned in pins}
+
+
+def read_locked() -> dict[str, tuple[Requirement, list[str]]]:
+    """Give what requirements.txt lists: each requirement by its name, with its hashes; any other line is an error."""
+    text = re.sub(r"^#.*\n", "", (REPOSITORY / "requirements.txt").read_text(), flags=re.MULTILINE)
+    found = {}
+    for entry in text.replace("\\\n", "").splitlines():
+        line, *hashes = re.split(r" +--hash=", entry.strip())
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), line
+        requirement = Requirement(line)
+        found[canonicalize_name(requirement.name)] = requirement, hashes
+    return found
 
 
 def find_closure(direct: Iterable[Requirement]) -> set[str]:
@@ -61,6 +77,7 @@ def read_lower_bound(requirement: Requirement) -> str:
 
 
 PINS = read_pins()
+LOCKED = read_locked()
 CLOSURE = sorted(find_closure(DIRECT))
 
 
@@ -74,6 +91,36 @@ def test_the_closure_reaches_what_nobody_has_named() -> None:
 def test_what_is_installed_is_what_is_pinned(package: str) -> None:
     """An installation can be repeated, and what was tested is what is deployed."""
     assert PINS.get(package) == version(package)
+
+
+def test_the_build_is_pinned_to_the_last_package() -> None:
+    """No constraints reach it: the backend, what that needs, and what an editable installation asks for."""
+    backend = PYPROJECT["build-system"]["build-backend"].partition(".")[0]
+    names = {canonicalize_name(requirement.name) for requirement in BUILD}
+    assert names == find_closure([Requirement(backend), Requirement("editables")])
+    assert {canonicalize_name(one.name): str(one.specifier) for one in BUILD} == {
+        name: f"=={PINS[name]}" for name in names
+    }
+
+
+def test_a_deployment_is_locked_to_the_last_package() -> None:
+    """`pip install --require-hashes` installs what TaskFlow, its traces and its build need, and nothing else."""
+    here = {name for name, (one, _) in LOCKED.items() if one.marker is None or one.marker.evaluate()}
+    assert here == find_closure([*DIRECT, *TRACING, *BUILD])
+
+
+def test_a_deployment_is_locked_to_the_pins() -> None:
+    """One version of each, in both files."""
+    assert {name: str(one.specifier) for name, (one, _) in LOCKED.items()} == {
+        name: f"=={PINS.get(name)}" for name in LOCKED
+    }
+
+
+def test_every_locked_package_has_hashes_and_no_address() -> None:
+    """Where packages come from is for each machine to say; what they are is not."""
+    assert [name for name, (_, hashes) in LOCKED.items() if not hashes] == []
+    assert [name for name, (one, _) in LOCKED.items() if one.url] == []
+    assert "://" not in (REPOSITORY / "requirements.txt").read_text()
 
 
 def test_no_pin_has_a_known_hole() -> None:

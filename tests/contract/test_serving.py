@@ -141,7 +141,8 @@ def test_what_is_no_document_is_a_problem(visitor: httpx.Client, path: str) -> N
 def test_an_installed_package_carries_the_contract(tmp_path: Path) -> None:
     """What is not a clone serves the same file: it is in the wheel, with everything else that is not Python."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*command, "--wheel-dir", tmp_path, REPOSITORY], check=True)  # noqa: S603  our own command
+    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(REPOSITORY)]
+    subprocess.run(command, check=True)  # noqa: S603  our own command
     (wheel,) = tmp_path.iterdir()
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
