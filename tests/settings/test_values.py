@@ -48,6 +48,9 @@ TEXTS = {
         ("DATABASE_QUEUE_SIZE", "100000", 100_000),
         ("DATABASE_TIMEOUT", "0.1", 0.1),
         ("DATABASE_TIMEOUT", "60", 60.0),
+        ("DATABASE_SEARCH_TIMEOUT", "0.1", 0.1),
+        ("DATABASE_SEARCH_SHARE", "1", 1.0),
+        ("DATABASE_USER_SHARE", "0.01", 0.01),
         ("IDEMPOTENCY_KEY_LIFETIME", "86400", 86_400),
         ("IDEMPOTENCY_KEY_LIFETIME", "31536000", 31_536_000),
         ("BETTER_AUTH_SECRET", "x" * 32, SecretStr("x" * 32)),
@@ -143,6 +146,14 @@ def test_every_variable_is_tried_here() -> None:
         ("DATABASE_POOL_SIZE", "0", "DATABASE_POOL_SIZE must be greater than or equal to 1."),
         ("DATABASE_QUEUE_SIZE", "100001", "DATABASE_QUEUE_SIZE must be less than or equal to 100000."),
         ("DATABASE_TIMEOUT", "0", "DATABASE_TIMEOUT must be greater than or equal to 0.1."),
+        (
+            "DATABASE_SEARCH_TIMEOUT",
+            "0",
+            "DATABASE_SEARCH_TIMEOUT must be greater than or equal to 0.1.",
+        ),
+        ("DATABASE_SEARCH_SHARE", "0", "DATABASE_SEARCH_SHARE must be greater than 0."),
+        ("DATABASE_USER_SHARE", "1.1", "DATABASE_USER_SHARE must be less than or equal to 1."),
+        ("DATABASE_USER_SHARE", "nan", "DATABASE_USER_SHARE must be less than or equal to 1."),
         ("DATABASE_TIMEOUT", "inf", "DATABASE_TIMEOUT must be less than or equal to 60."),
         ("DATABASE_TIMEOUT", "nan", "DATABASE_TIMEOUT must be less than or equal to 60."),
         (
@@ -287,7 +298,13 @@ GARBAGE = {
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_no_variable_takes_garbage(variable: str, garbage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it is for: one sentence that begins with its name, and shows nothing of it."""
-    if garbage == "home-of-nobody" and variable in {"HOST", "JWT_ISSUER", "JWT_AUDIENCE", "CORS_HEADERS"}:
+    if garbage == "home-of-nobody" and variable in {
+        "HOST",
+        "METRICS_HOST",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "CORS_HEADERS",
+    }:
         return  # there, it may be a value
     (sentence,) = complain(monkeypatch, **{variable: GARBAGE[garbage]})
     assert re.match(rf"{variable} (must|is) ", sentence)
