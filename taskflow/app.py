@@ -75,7 +75,7 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
 
 def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document: Document) -> ASGIApp:
     # Made before Connexion gets the document, which it changes.
-    pages = make_document_router(contract, document)
+    pages = make_document_router(contract, document, settings.root_path or "")
     on_error, on_fetch = (metrics.count_database_error, metrics.count_key_fetch) if metrics else (_pass_over,) * 2
     tracing = make_tracing(settings)
     database = TracedDatabase(settings, on_error, tracer=tracing.tracer) if tracing else Database(settings, on_error)
@@ -88,7 +88,12 @@ def _wire(settings: Settings, metrics: Metrics | None, contract: bytes, document
             pages.add_route("/metrics", metrics.answer, methods=["GET"])
     if tracing is not None:
         opened.insert(0, tracing)
-    parts = {"database": database, "cursors": Cursors(database), "readiness": Readiness(database, verifier)}
+    parts = {
+        "database": database,
+        "cursors": Cursors(database),
+        "readiness": Readiness(database, verifier),
+        "root_path": settings.root_path or "",
+    }
     app = ConnexionMiddleware(
         pages,
         import_name="taskflow",

@@ -84,11 +84,11 @@ class TaskList:
         yield b"]"
 
 
-def write_link(user_id: str, limit: int, cursor: str) -> bytes:
+def write_link(root_path: str, user_id: str, limit: int, cursor: str) -> bytes:
     """Give the path of the next page (RFC 8288). The cursor stands for all parameters but `limit`."""
-    return b'<%b?limit=%d&cursor=%b>; rel="next"' % (write_path(user_id), limit, cursor.encode())
+    return b'<%b?limit=%d&cursor=%b>; rel="next"' % (write_path(root_path, user_id), limit, cursor.encode())
 
 
-def write_path(user_id: str) -> bytes:
-    """Give the path of a user's tasks."""
-    return b"/api/%b/tasks" % quote(user_id, safe="").encode()
+def write_path(root_path: str, user_id: str) -> bytes:
+    """Give the path of a user's tasks, as clients know it: below the path that a proxy has taken off."""
+    return f"{root_path}/api/{quote(user_id, safe='')}/tasks".encode()

@@ -15,6 +15,7 @@ from taskflow.lists import TaskList, write_link, write_path
 async def list_tasks(  # noqa: PLR0913  as many as the contract has
     database: Database,
     cursors: Cursors,
+    root_path: str,
     user_id: str,
     *,
     sort: str | None = None,
@@ -42,19 +43,19 @@ async def list_tasks(  # noqa: PLR0913  as many as the contract has
     if limit is None:
         # What is read page by page may hold changes that were made meanwhile: its bytes are not promised.
         return StreamedAnswer(tasks.write(page), etag=write_tag(page.version, is_weak=True))
-    link = write_link(user_id, limit, await cursors.seal(user_id, selection, page.end))
+    link = write_link(root_path, user_id, limit, await cursors.seal(user_id, selection, page.end))
     return Answer(b"[%b]" % page.tasks, etag=write_tag(page.version), link=link)
 
 
 async def create_task(
-    database: Database, user_id: str, body: dict[str, Any], *, idempotency_key: str | None = None
+    database: Database, root_path: str, user_id: str, body: dict[str, Any], *, idempotency_key: str | None = None
 ) -> Answer:
     task = {"user_id": user_id, "title": body["title"], "description": body.get("description")}
     if idempotency_key is None:
         ((task_id, version, created),) = await database.fetch_all(statements.INSERT_TASK, task)
     else:
         task_id, version, created = await insert_once(database, task, idempotency_key)
-    location = b"%b/%b" % (write_path(user_id), task_id or b"")
+    location = b"%b/%b" % (write_path(root_path, user_id), task_id or b"")
     return Answer(created, status=201, etag=write_tag(version), location=location)
 
 

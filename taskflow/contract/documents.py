@@ -18,30 +18,31 @@ _ASSETS = {
     "favicon-32x32.png": "image/png",
 }
 
-_PAGE = b"""<!doctype html>
+_PAGE = """<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>TaskFlow API</title>
-  <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
-  <link rel="stylesheet" href="/docs/swagger-ui.css">
+  <link rel="icon" type="image/png" href="ROOT/docs/favicon-32x32.png">
+  <link rel="stylesheet" href="ROOT/docs/swagger-ui.css">
 </head>
 <body>
   <div id="swagger-ui"></div>
-  <script src="/docs/swagger-ui-bundle.js"></script>
-  <script src="/docs/start.js"></script>
+  <script src="ROOT/docs/swagger-ui-bundle.js"></script>
+  <script src="ROOT/docs/start.js"></script>
 </body>
 </html>
 """
 
 # persistAuthorization: the token survives a reload of the page.
-_START_SCRIPT = b"""SwaggerUIBundle({
-  url: "/openapi.json",
+# The contract's server is the origin; behind a proxy it is below the root path, where the contract itself is read.
+_START_SCRIPT = """fetch("ROOT/openapi.json").then((answer) => answer.json()).then((spec) => SwaggerUIBundle({
+  spec: { ...spec, servers: [{ url: "ROOT/" }] },
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: true,
-});
+}));
 """
 
 
@@ -74,13 +75,17 @@ class StaticPage:
         return Response(self._body, headers=self._headers, media_type=self._media_type)
 
 
-def make_document_router(source: bytes, document: Document) -> Router:
-    """Serve the contract, as it was authored and as it was parsed, and its pages; all from memory."""
+def make_document_router(source: bytes, document: Document, root_path: str) -> Router:
+    """Serve the contract, as it was authored and as it was parsed, and its pages; all from memory.
+
+    `root_path` is where clients find this server, if a proxy takes a path off.
+    """
+    page, start_script = (text.replace("ROOT", root_path).encode() for text in (_PAGE, _START_SCRIPT))
     pages = {
         "/openapi.yaml": StaticPage(source, "application/yaml"),
         "/openapi.json": StaticPage(orjson.dumps(document), "application/json"),
-        "/docs": StaticPage(_PAGE, "text/html", _PAGE_POLICY),
-        "/docs/start.js": StaticPage(_START_SCRIPT, "text/javascript"),
+        "/docs": StaticPage(page, "text/html", _PAGE_POLICY),
+        "/docs/start.js": StaticPage(start_script, "text/javascript"),
     }
     folder = _find_swagger_ui()
     for name, media_type in _ASSETS.items():

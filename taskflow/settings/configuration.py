@@ -94,6 +94,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=MAX_PORT)
+    root_path: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int | Literal["off"] | None = None
     metrics_max_connections: int = Field(default=20, ge=1, le=10_000)
@@ -155,6 +156,14 @@ class Settings(BaseSettings):
     @classmethod
     def _ignore_case(cls, value: object) -> object:
         return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("root_path")
+    @classmethod
+    def _normalise_root_path(cls, value: str | None) -> str | None:
+        path = (value or "").strip().rstrip("/")
+        if not re.fullmatch(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*", path):
+            raise ValueError("must be a path such as /taskflow, of letters, digits and ._~-")
+        return path or None
 
     @field_validator("metrics_port", mode="before")
     @classmethod

@@ -60,6 +60,7 @@ def test_everything_has_a_default_that_suits_development() -> None:
         "keep_alive_timeout": 5,
         "host": "127.0.0.1",
         "port": 8000,
+        "root_path": None,
         "metrics_host": "127.0.0.1",
         "metrics_port": None,
         "metrics_max_connections": 20,

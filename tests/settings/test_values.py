@@ -116,6 +116,9 @@ TEXTS = {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", " https://Traces.example/otlp/ ", "https://traces.example/otlp"),
         ("PORT", "65535", 65_535),
         ("WEB_CONCURRENCY", "256", 256),
+        ("ROOT_PATH", "/", None),
+        ("ROOT_PATH", "/taskflow", "/taskflow"),
+        ("ROOT_PATH", "/team-1/taskflow_2.0/", "/team-1/taskflow_2.0"),
         ("SHUTDOWN_DELAY", "0", 0.0),
         ("SHUTDOWN_DELAY", "60", 60.0),
         ("SHUTDOWN_TIMEOUT", "1", 1),
@@ -186,6 +189,10 @@ def test_every_variable_is_tried_here() -> None:
         ("METRICS_PORT", "65536", "METRICS_PORT must be off, or a port from 0 to 65535."),
         ("METRICS_PORT", "-1", "METRICS_PORT must be off, or a port from 0 to 65535."),
         ("KEEP_ALIVE_TIMEOUT", "0.5", "KEEP_ALIVE_TIMEOUT must be a valid integer."),
+        *(
+            ("ROOT_PATH", path, "ROOT_PATH must be a path such as /taskflow, of letters, digits and ._~-.")
+            for path in ("taskflow", "//evil.example", "/a/../b", "/.", "/a b", "/a?b", '/a"b', "https://x.example")
+        ),
         ("SHUTDOWN_DELAY", "-1", "SHUTDOWN_DELAY must be greater than or equal to 0."),
         ("SHUTDOWN_DELAY", "61", "SHUTDOWN_DELAY must be less than or equal to 60."),
         ("SHUTDOWN_TIMEOUT", "0", "SHUTDOWN_TIMEOUT must be greater than or equal to 1."),

@@ -64,11 +64,10 @@ class Proxy:
 NO_CHANGES: Mapping[str, str] = {}
 
 
-def read_snippet(language: str) -> str:
-    """Give the document's first code block in a language."""
-    block = re.search(rf"^```{language}\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
-    assert block is not None
-    return block[1]
+def read_snippet(language: str, number: int = 0) -> str:
+    """Give one of the document's code blocks in a language, by default the first."""
+    blocks = re.finditer(rf"^```{language}\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
+    return [block[1] for block in blocks][number]
 
 
 def _replace(text: str, replacements: Mapping[str, str]) -> str:
