@@ -1,6 +1,8 @@
 """The list of a user's tasks: which of them, in which order, read whole or page by page."""
 
+from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
@@ -32,21 +34,24 @@ class TaskList:
     is_completed: bool | None
     q: str | None
 
+    @property
+    def _filters(self) -> dict[str, Value]:
+        filters: dict[str, Value] = {"is_completed": self.is_completed, "q": self.q}
+        return {name: value for name, value in filters.items() if value is not None}
+
     async def read_page(self, after: Position | None, limit: int | None = None) -> Page:
         """Give the part after a position.
 
         It holds at most `limit` tasks, and fewer where their descriptions are long.
         """
-        if limit is None and self.sort == "id" and self.is_completed is None and self.q is None:
+        if limit is None and self.sort == "id" and not self._filters:
             return await self._read_plain_page(after)
-        filters = {"is_completed": self.is_completed, "q": self.q}
-        named = frozenset(name for name, value in filters.items() if value is not None)
-        statement = statements.compile_query(self.sort, filters=named, is_continued=after is not None)
+        filters = self._filters
+        statement = statements.compile_query(self.sort, filters=frozenset(filters), is_continued=after is not None)
         key, task_id = after or (None, None)
         values: dict[str, Value] = {
+            **filters,
             "user_id": self.user_id,
-            "is_completed": self.is_completed,
-            "q": self.q,
             "limit": limit or statements.PAGE_ROWS,
             "after_key": key,
             "after_id": task_id,
@@ -76,12 +81,52 @@ class TaskList:
         # Nor are pages joined with what stands between them, which would copy each once more.
         yield b"["
         yield page.tasks
-        while page.end is not None:
-            page = await self.read_page(page.end)
-            if page.tasks:
-                yield b","
-                yield page.tasks
+        if page.end is not None:
+            read = self._read_by_id if self.sort in {"id", "-id"} else self._read_in_order
+            async with aclosing(read(page.end)) as parts:
+                async for tasks in parts:
+                    yield b","
+                    yield tasks
         yield b"]"
+
+    async def _read_by_id(self, end: Position) -> AsyncGenerator[bytes]:
+        """Give the tasks after a position, a page at a time: an index leads to the next one."""
+        after: Position | None = end
+        while after is not None:
+            page = await self.read_page(after)
+            if page.tasks:
+                yield page.tasks
+            after = page.end
+
+    async def _read_in_order(self, end: Position) -> AsyncGenerator[bytes]:
+        """Give the tasks after a position, a page at a time, in the order of this moment."""
+        filters = frozenset(self._filters)
+        order = statements.compile_order(self.sort, filters=filters)
+        after: Position | None = end
+        while after is not None:
+            values = {**self._filters, "user_id": self.user_id, "after_key": after[0], "after_id": after[1]}
+            pages = deque(await self.database.fetch_all(order, values))
+            is_full = len(pages) == statements.ORDER_ROWS // statements.PAGE_ROWS
+            after = None
+            while pages:
+                ids, last_key = ((value or b"").decode() for value in pages.popleft())
+                async for tasks in self._read_places(ids):
+                    yield tasks
+                if is_full and not pages and ids.count(",") == statements.PAGE_ROWS - 1:
+                    after = last_key, int(ids.strip("{}").rpartition(",")[2])
+
+    async def _read_places(self, ids: str) -> AsyncGenerator[bytes]:
+        """Give the tasks with these ids, an array, in parts where their descriptions are long."""
+        statement = statements.compile_places(filters=frozenset(self._filters))
+        values = {**self._filters, "user_id": self.user_id, "ids": ids}
+        count = ids.count(",") + 1
+        read = 0
+        while read < count:
+            ((last, tasks),) = await self.database.fetch_all(statement, {**values, "after": read})
+            if tasks is None or last is None:
+                return
+            yield tasks
+            read = int(last)
 
 
 def write_link(root_path: str, user_id: str, limit: int, cursor: str) -> bytes:

@@ -114,6 +114,17 @@ def test_a_list_query_reads_no_tasks_but_its_users(
     assert any(f"tasks.{column}" in key for key in sorts) == (column != "id")
 
 
+@pytest.mark.parametrize("filters", [(), ("is_completed",), ("q",), ("is_completed", "q")])
+def test_the_tasks_of_an_order_are_found_by_their_ids(database: psycopg.Connection, filters: tuple[str, ...]) -> None:
+    """Whether PostgreSQL plans for these ids or for any."""
+    statement = statements.compile_places(filters=frozenset(filters))
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        database.execute(f"SET plan_cache_mode = {mode}")
+        nodes = read_plan(database, statement, user_id="large", ids=list(range(50_001, 50_051)), after=0)
+        assert set(find_scans(nodes)) <= {"Function Scan", "idx_tasks_user_id", "tasks_pkey"}
+        database.execute(SQL("DEALLOCATE {}").format(Identifier(statement.name.decode())))
+
+
 def test_every_statement_has_a_name_of_its_own() -> None:
     """Two texts under one name would run each other's."""
     assert len({statement.name for statement in STATEMENTS}) == len(STATEMENTS) == 25

@@ -1,33 +1,15 @@
 """Many tasks: a user's list, whole or in part."""
 
-from functools import cache, partial
-from typing import Any
+from functools import cache
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    ColumnElement,
-    Select,
-    and_,
-    any_,
-    bindparam,
-    case,
-    collate,
-    func,
-    literal_column,
-    or_,
-    select,
-    true,
-    tuple_,
-)
-from sqlalchemy.dialects.postgresql import aggregate_order_by, array
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
-from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy import BigInteger, and_, bindparam, func, literal_column, select, true
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col
 
 from taskflow.database import Statement
 from taskflow.models import Task
 from taskflow.statements.columns import COLUMNS, IS_OWNERS, TASK, compile_statement, write_columns, write_json
+from taskflow.statements.selections import list_order, select_found
 from taskflow.statements.versions import LIST_VERSION
 
 PAGE_ROWS = 2_000
@@ -35,18 +17,6 @@ PAGE_ROWS = 2_000
 
 PAGE_BYTES = 1_048_576
 """How many bytes of descriptions end a page before that; the last one that is begun is read whole."""
-
-MAX_MARKS = 30
-"""How many combining marks in a row are put into canonical order (UAX #15, section 13, Stream-Safe Text Format)."""
-
-# Every character with a combining class but 0, of this version of Unicode and probably of later ones: whole blocks,
-# which hold others too. Longer runs of those hardly occur, and are compared as they are stored.
-_MARKS = (
-    r"[\u0300-\u036F\u0483-\u0489\u0591-\u10FF\u1200-\u1DFF\u20D0-\u20FF\u2CEF-\u2CF1\u2D7F\u2DE0-\u2DFF\u302A-\u302F"
-    r"\u3099\u309A\uA66F-\uA69F\uA6F0\uA6F1\uA800-\uABFF\uFB1E\uFE20-\uFE2F\U00010000-\U0001EFFF\U000E0000-\U000EFFFF]"
-)
-
-_UTF8: ColumnElement[str] = literal_column("'UTF8'")
 
 
 def _compile_page() -> Statement:
@@ -78,18 +48,12 @@ def compile_query(sort: str, *, filters: frozenset[str], is_continued: bool) -> 
     Planned anew each time, since what is best differs between a user of ten tasks and one of a million: that takes a
     tenth of a millisecond.
     """
-    column, is_descending = sort.removeprefix("-"), sort.startswith("-")
-    select_found = _select_by_id if column == "id" else partial(_select_by, column)
-    found = select_found(is_descending=is_descending, is_continued=is_continued)
-    if "is_completed" in filters:
-        found = found.where(col(Task.is_completed) == bindparam("is_completed"))
-    if "q" in filters:
-        found = found.where(_contains_q())
+    column = sort.removeprefix("-")
     limit = bindparam("limit", type_=BigInteger)
     # One more than is asked for shows whether more follow.
-    order = [key.desc() if is_descending else key for key in _list_sort_keys(COLUMNS, column)]
-    tasks = found.order_by(*order).limit(limit + literal_column("1")).subquery("found")
-    order = [key.desc() if is_descending else key for key in _list_sort_keys(tasks.c, column)]
+    found = select_found(sort, filters=filters, is_continued=is_continued)
+    tasks = found.limit(limit + literal_column("1")).subquery("found")
+    order = list_order(tasks.c, sort)
     size = func.coalesce(func.octet_length(tasks.c.description), literal_column("0"))
     page = select(
         *tasks.c,
@@ -114,69 +78,6 @@ def compile_query(sort: str, *, filters: frozenset[str], is_continued: bool) -> 
         is_prepared=False,
         is_search=column != "id" or "q" in filters,
     )
-
-
-def _select_by(column: str, *, is_descending: bool, is_continued: bool) -> Select[Any]:
-    found = select(Task).where(IS_OWNERS)
-    if not is_continued:
-        return found
-    place = tuple_(*_list_sort_keys(COLUMNS, column))
-    after = tuple_(bindparam("after_key", type_=COLUMNS[column].type), bindparam("after_id", type_=BigInteger))
-    return found.where(place < after if is_descending else place > after)
-
-
-def _select_by_id(*, is_descending: bool, is_continued: bool) -> Select[Any]:
-    """Select a user's tasks so that no other index than the owner's can give their order.
-
-    With a plain `user_id = $1 ... ORDER BY id LIMIT`, PostgreSQL may go along the primary key and pass over everybody
-    else's tasks on the way to this user's: in a table of 11 million tasks, 979 ms in place of 0.06.
-    """
-    owner: BindParameter[str] = bindparam("user_id")
-    edge = bindparam("after_id", type_=BigInteger) if is_continued else None
-    least = literal_column("0") if edge is None or is_descending else edge
-    greatest = literal_column(str(2**63 - 1)) if edge is None or not is_descending else edge
-    place = tuple_(*_list_sort_keys(COLUMNS, "id"))
-    # Not `=`: what is constant is no part of an order for PostgreSQL. But an equality that others can tell a user by.
-    is_owners = col(Task.user_id) == any_(array([owner]))
-    return select(Task).where(is_owners, place > tuple_(owner, least), place < tuple_(owner, greatest))
-
-
-def _contains_q() -> ColumnElement[bool]:
-    """Compare bytes: each step costs at most one memcmp of the bytes of `q`, whatever they are.
-
-    PostgreSQL's other searches start over where a pattern nearly fits (ILIKE, position in text: text times pattern), or
-    prepare themselves anew for each text (regular expressions). Both sides are UTF-8, in which no character begins
-    within another.
-    """
-    wanted = select(_fold(func.normalize(bindparam("q")))).scalar_subquery()
-    texts = [_fold(_compose(column)) for column in (COLUMNS.title, COLUMNS.description)]
-    return or_(*(func.position(wanted.op("IN")(text)) > literal_column("0") for text in texts))
-
-
-def _fold(text: ColumnElement[str]) -> ColumnElement[bytes]:
-    folded: ColumnElement[bytes] = func.convert_to(func.lower(text), _UTF8)
-    return folded
-
-
-def _compose(text: ColumnElement[str]) -> ColumnElement[str]:
-    """Normalise a text (NFC), unless it is ASCII, or normalised, or has too many combining marks in a row.
-
-    PostgreSQL puts marks in order by exchanging neighbours: 32,000 of them in a row take it 17 seconds, in which it
-    cannot be interrupted.
-    """
-    is_ascii = func.octet_length(text) == func.length(text)
-    is_crowded = text.op("~")(literal_column(f"'{_MARKS}{{{MAX_MARKS + 1}}}'"))
-    return case((or_(is_ascii, func.is_normalized(text), is_crowded), text), else_=func.normalize(text))
-
-
-_Columns = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
-
-
-def _list_sort_keys(columns: _Columns, column: str) -> list[ColumnElement[Any]]:
-    """Give what tasks are sorted by: the column, and their ids where it may be equal."""
-    if column == "id":
-        return [columns["user_id"], columns["id"]]
-    return [collate(columns[column], "C") if column == "title" else columns[column], columns["id"]]
 
 
 LIST_TASKS = _compile_page()
