@@ -1,10 +1,9 @@
 """How long a client is waited for: until it has sent what it owes, and while it takes nothing of what it is sent."""
 
 import asyncio
-import fcntl
-import sys
-import termios
 from collections.abc import Callable
+
+from taskflow.transport import count_untaken, reset
 
 
 class Patience:
@@ -53,14 +52,10 @@ class Patience:
     def _check_taking(self, before: int) -> None:
         left = self._count_untaken()
         if left >= before > 0:
-            self._transport.abort()
+            reset(self._transport)
         elif left:
             self.watch_taking()
 
     def _count_untaken(self) -> int:
-        """Give the bytes that wait, those in the kernel too: it takes megabytes, and more only when most are gone."""
-        left = self._transport.get_write_buffer_size()
-        if left:
-            link = self._transport.get_extra_info("socket").fileno()
-            left += int.from_bytes(fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-        return left
+        """Return the bytes that wait, those in the kernel too: it takes more only when most of them are gone."""
+        return count_untaken(self._transport) if self._transport.get_write_buffer_size() else 0

@@ -14,6 +14,7 @@ from taskflow.metrics import Metrics
 from taskflow.patience import Patience
 from taskflow.reception import READINESS, WATCHED, Reception
 from taskflow.repeats import Repeats
+from taskflow.transport import DrainingTransport
 
 LINGER_SECONDS = 2.0
 """How long the client's side of a connection stays open once we have said our last.
@@ -68,7 +69,7 @@ class Protocol(StrictProtocol):
     # Called by the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
+        super().connection_made(DrainingTransport(transport, self._reception.client_timeout, self._stop_listening))
         self._patience = Patience(transport, self._reception.client_timeout, self._call_in)
         if len(self.connections) > self._reception.max_connections:
             self._reception.note_turned_away()
@@ -121,7 +122,8 @@ class Protocol(StrictProtocol):
         self._has_ended = True
         is_half = self.is_receiving and not self.is_in_head
         if not self._is_answering or (is_half and not self.pipeline):
-            return False
+            self.transport.close()
+            return True  # it may have to take its answer
         if is_half:
             self.pipeline.popleft()  # its rest will never come
         self.is_receiving = False
@@ -255,14 +257,14 @@ class Protocol(StrictProtocol):
         elif self.is_receiving:
             self._refuse(RequestTimeout(self._reception.client_timeout))
         else:
-            self._hang_up()
+            self.transport.close()
 
     def _end_stay(self) -> None:
         if self._is_answering:
             self.cycle.keep_alive = False
         else:
             self._end_pause()
-            self._hang_up()
+            self.transport.close()
 
     # What is answered here.
 
@@ -326,25 +328,23 @@ class Protocol(StrictProtocol):
             self.transport.abort()
 
     def _end_after_answers(self) -> None:
-        self._is_over = True
-        self._patience.forgive()
+        self._stop_listening()
         if not self._is_answering or self.cycle.disconnected:
             self._linger()
         else:
             self.flow.pause_reading()
 
     def _linger(self) -> None:
-        self._unset_keepalive_if_required()
+        self._stop_listening()
         self._count_wait(is_waited_for=False)
-        self._patience.forgive()
         if self._has_ended:
-            self._hang_up()
+            self.transport.close()
         elif not self.transport.is_closing():
             self.flow.resume_reading()  # what is left unread at the end would reset the connection
             self.transport.write_eof()
-            self._farewell = self.loop.call_later(LINGER_SECONDS, self._hang_up)
+            self._farewell = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
-    def _hang_up(self) -> None:
-        if self.transport.get_write_buffer_size():
-            self._patience.watch_taking()
-        self.transport.close()
+    def _stop_listening(self) -> None:
+        self._is_over = True
+        self._unset_keepalive_if_required()
+        self._patience.forgive()

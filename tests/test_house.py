@@ -29,7 +29,7 @@ IMPORTS = {
         "threads",
     },
     "processes": {"acceptance", "metrics", "reception", "signals"},
-    "protocol": {"errors", "framing", "metrics", "patience", "reception", "repeats"},
+    "protocol": {"errors", "framing", "metrics", "patience", "reception", "repeats", "transport"},
     "framing": {"errors", "fields", "reception", "upgrades"},
     "repeats": {"headers"},
     "reception": {"cors", "errors", "headers", "logs", "settings"},
@@ -76,10 +76,11 @@ IMPORTS = {
     "fields": set(),
     "headers": set(),
     "models": set(),
-    "patience": set(),
+    "patience": {"transport"},
     "settings": set(),
     "signals": set(),
     "threads": set(),
+    "transport": set(),
     "upgrades": set(),
 }
 

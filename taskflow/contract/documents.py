@@ -1,5 +1,6 @@
 """The contract as it is served: the authored file, the same document as JSON, and the page to read and try it."""
 
+import gzip
 import hashlib
 from importlib.metadata import distribution
 from pathlib import Path
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from taskflow.contract.encodings import prefers_gzip
 from taskflow.contract.loading import Document
 from taskflow.etags import find_known
 
@@ -17,6 +19,9 @@ _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
+
+COMPRESSION_LEVEL = 4
+"""5 % more bytes than the usual 6, in 60 % of the time; each worker compresses some 1.6 MB at its start."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -63,16 +68,35 @@ class StaticPage:
         self._body = body
         self._media_type = media_type
         # no-cache: keep a copy, but ask whether it is still the newest.
-        self._etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        self._headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
+        self.headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
         if policy is not None:
-            self._headers["Content-Security-Policy"] = policy
+            self.headers["Content-Security-Policy"] = policy
 
     async def answer(self, request: Request) -> Response:
         condition = ", ".join(request.headers.getlist("If-None-Match"))
-        if find_known(condition, self._etag.encode()) is not None:
-            return Response(status_code=304, headers=self._headers)
-        return Response(self._body, headers=self._headers, media_type=self._media_type)
+        if find_known(condition, self.headers["ETag"].encode()) is not None:
+            return Response(status_code=304, headers=self.headers)
+        return Response(self._body, headers=self.headers, media_type=self._media_type)
+
+
+class CompressedPage:
+    """The same, compressed for clients that take gzip: a third of the bytes.
+
+    Each form has its own ETag (RFC 9110, section 8.8.3.3).
+    """
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        # mtime: the same bytes, and so the same ETag, in every process.
+        compressed = gzip.compress(body, COMPRESSION_LEVEL, mtime=0)
+        self._plain = StaticPage(body, media_type)
+        self._compressed = StaticPage(compressed, media_type)
+        for page in (self._plain, self._compressed):
+            page.headers["Vary"] = "Accept-Encoding"
+        self._compressed.headers["Content-Encoding"] = "gzip"
+
+    async def answer(self, request: Request) -> Response:
+        accepted = ",".join(request.headers.getlist("Accept-Encoding"))
+        return await (self._compressed if prefers_gzip(accepted) else self._plain).answer(request)
 
 
 def make_document_router(source: bytes, document: Document, root_path: str) -> Router:
@@ -81,7 +105,7 @@ def make_document_router(source: bytes, document: Document, root_path: str) -> R
     `root_path` is where clients find this server, if a proxy takes a path off.
     """
     page, start_script = (text.replace("ROOT", root_path).encode() for text in (_PAGE, _START_SCRIPT))
-    pages = {
+    pages: dict[str, StaticPage | CompressedPage] = {
         "/openapi.yaml": StaticPage(source, "application/yaml"),
         "/openapi.json": StaticPage(orjson.dumps(document), "application/json"),
         "/docs": StaticPage(page, "text/html", _PAGE_POLICY),
@@ -89,7 +113,8 @@ def make_document_router(source: bytes, document: Document, root_path: str) -> R
     }
     folder = _find_swagger_ui()
     for name, media_type in _ASSETS.items():
-        pages[f"/docs/{name}"] = StaticPage((folder / name).read_bytes(), media_type)
+        make_page = CompressedPage if media_type.startswith("text/") else StaticPage
+        pages[f"/docs/{name}"] = make_page((folder / name).read_bytes(), media_type)
     return Router([Route(path, page.answer, methods=["GET"]) for path, page in pages.items()], redirect_slashes=False)
 
 

@@ -3,17 +3,20 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from time import monotonic
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 
+from taskflow.transport import LITTLE_BYTES
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.problems import expect_problem
-from tests.support.processes import count_files
+from tests.support.processes import count_connections, count_files
 from tests.support.server import Server
 from tests.support.tasks import create_task, expect_task
 from tests.support.waiting import let_time_pass, wait_for
@@ -181,6 +184,62 @@ def test_answers_that_are_complete_and_not_taken_are_thrown_away(server: Server,
         other.send(bundle * 20, b"rubbish\r\n\r\n")
         wait_for(lambda: count_files(server.process.pid) == files + 2, 10)
         wait_for(lambda: count_files(server.process.pid) <= files, CLIENT_TIMEOUT + 20)
+
+
+BUNDLE = b"/docs/swagger-ui-bundle.js"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        write_head("GET", BUNDLE),
+        write_head("GET", BUNDLE, b"Connection: close"),
+        write_head("GET", BUNDLE, b"Accept-Encoding: gzip"),
+        write_head("GET", BUNDLE) * 3,
+        write_head("GET", BUNDLE) + b"rubbish\r\n\r\n",
+        b"GET %b HTTP/1.0\r\n\r\n" % BUNDLE,
+    ],
+    ids=["kept open", "closed", "compressed", "sent ahead", "refused", "HTTP/1.0"],
+)
+@pytest.mark.parametrize("is_half_closed", [False, True])
+def test_an_answer_that_is_not_taken_leaves_nothing_in_the_kernel(
+    request_bytes: bytes,
+    is_half_closed: bool,
+    server: Server,
+) -> None:
+    """It is bounded for each connection, the connection counts until it is gone, and that is soon."""
+    crowd = 10
+    port = urlsplit(server.url).port
+    assert port is not None
+    wait_for(lambda: count_connections(server.process.pid, port) == 0, 20)
+    with ExitStack() as stack:
+        for _ in range(crowd):
+            wire = stack.enter_context(connect(server))
+            wire.send(request_bytes)
+            if is_half_closed:
+                wire.end()
+        unsent = wait_for(lambda: sums if len(sums := read_unsent(port)) == crowd else None, 10)
+        assert max(unsent) < 300_000
+        assert count_connections(server.process.pid, port) == crowd
+        wait_for(lambda: count_connections(server.process.pid, port) == 0, 2 * CLIENT_TIMEOUT + 20)
+        assert read_unsent(port) == []
+
+
+def test_a_client_that_takes_its_answer_late_gets_all_of_it(server: Server) -> None:
+    """Though the server has said all and would close: by then part of the answer is not sent yet."""
+    with connect(server) as wire:
+        wire.send(write_head("GET", BUNDLE, b"Connection: close"))
+        let_time_pass(CLIENT_TIMEOUT / 2)
+        answer = wire.read_answer()
+        assert len(answer.content) == int(answer.headers["Content-Length"])
+        assert wire.read_to_end() == b""
+
+
+def read_unsent(port: int) -> list[int]:
+    """Return the bytes that the kernel holds for clients of a port, for each connection that has some, open or not."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sizes = [int(row[4].partition(":")[0], 16) for row in rows if int(row[1].partition(":")[2], 16) == port]
+    return [size for size in sizes if size > LITTLE_BYTES]
 
 
 def test_clients_that_ask_ahead_and_leave_are_no_defects(server: Server, client: httpx.Client) -> None:
