@@ -37,7 +37,7 @@ def read_pins() -> dict[str, str]:
 def read_locked() -> dict[str, tuple[Requirement, list[str]]]:
     """Give what requirements.txt lists: each requirement by its name, with its hashes; any other line is an error."""
     text = re.sub(r"^#.*\n", "", (REPOSITORY / "requirements.txt").read_text(), flags=re.MULTILINE)
-    found = {}
+    found: dict[str, tuple[Requirement, list[str]]] = {}
     for entry in text.replace("\\\n", "").splitlines():
         line, *hashes = re.split(r" +--hash=", entry.strip())
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), line
