@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
 from tests.support.cast import ALICE, SECRET
-from tests.support.proxies import PROXIES, Proxy, RunProxy
+from tests.support.proxies import Proxy, RunProxy, needs_haproxy, needs_nginx, run_haproxy, run_nginx
 from tests.support.server import Server, make_environment, run_server
 from tests.support.waiting import wait_for
 
@@ -102,8 +102,14 @@ class Load:
         return statuses
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("run_proxy", PROXIES)
+@pytest.mark.parametrize(
+    ("run_proxy", "workers"),
+    [
+        pytest.param(run_nginx, "1", marks=needs_nginx, id="nginx"),
+        pytest.param(run_nginx, "2", marks=needs_nginx, id="nginx, two workers"),
+        pytest.param(run_haproxy, "1", marks=needs_haproxy, id="HAProxy"),
+    ],
+)
 def test_a_restart_loses_no_post(run_proxy: RunProxy, workers: str, make_database: MakeDatabase) -> None:
     """And every answer has its one row."""
     database_url = make_database()
