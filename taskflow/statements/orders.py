@@ -51,6 +51,8 @@ def compile_places(*, filters: frozenset[str]) -> Statement:
 
     It takes `user_id`, the filters' values, `ids`, and `after`: how many of them are passed over. One row: the number
     of the last task that is given, and the JSON of all, with commas between; both null for no task.
+
+    Planned for its ids, each time: a plan for any, which PostgreSQL believes to be ten, compares each with all others.
     """
     ids = bindparam("ids", type_=ARRAY(BigInteger))
     places = func.unnest(ids).table_valued("id", with_ordinality="number").render_derived("places")
@@ -69,4 +71,5 @@ def compile_places(*, filters: frozenset[str]) -> Statement:
         select(func.max(found.c.number), listed)
         .select_from(found.join(task, true()))
         .where(found.c.before < literal_column(str(PAGE_BYTES))),
+        is_prepared=False,
     )
