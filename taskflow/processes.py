@@ -24,7 +24,10 @@ from taskflow.reception import Reception
 from taskflow.signals import choose_ending_signals
 
 WORKER_START_SECONDS = 60
-"""How long to wait for the workers before saying that they are up."""
+"""How long to wait for a worker's first answer."""
+
+STARTING_POLL_SECONDS = 0.5
+"""How long to wait for it at a time, so that signals are heard meanwhile."""
 
 SAME_WISH_SECONDS = 0.5
 """A signal to end that comes so soon after another means the same: a terminal and a supervisor may both send one."""
@@ -156,6 +159,24 @@ class Worker(Process):
     ) -> None:
         super().__init__(config, sockets)
         self._make_server = make_server
+        self._is_starting_until = math.inf
+
+    def start(self) -> None:
+        super().start()
+        self._is_starting_until = time.monotonic() + WORKER_START_SECONDS
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Whether it runs and answers in time (seconds); one that is starting has WORKER_START_SECONDS for it.
+
+        uvicorn would kill a new worker whose imports take longer than the timeout, and the next one, for ever.
+        """
+        if not self.process.is_alive():
+            return False
+        is_starting = time.monotonic() < self._is_starting_until
+        if self.ping(min(timeout, STARTING_POLL_SECONDS) if is_starting else timeout):
+            self._is_starting_until = 0
+            return True
+        return is_starting
 
     @property
     def server(self) -> uvicorn.Server:

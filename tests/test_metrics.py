@@ -166,7 +166,9 @@ def test_what_is_under_way_is_seen(make_database: MakeDatabase) -> None:
         ThreadPoolExecutor(5) as pool,
     ):
         locker.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-        answers = [pool.submit(httpx.get, server.url + ALICE.tasks, headers=ALICE.headers) for _ in range(5)]
+        # Each of the two may have one of the two connections (DATABASE_USER_SHARE).
+        users = (ALICE, ALICE, ALICE, BOB, BOB)
+        answers = [pool.submit(httpx.get, server.url + user.tasks, headers=user.headers) for user in users]
         # The one that asks is under way too.
         wait_for(lambda: look(server) == {"in_flight": 6, "pool_size": 2, "connections": 2, "waiting": 3}, 10)
         locker.rollback()

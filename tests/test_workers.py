@@ -3,14 +3,18 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import get_context
 from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
+import uvicorn
 
+from taskflow import processes
 from taskflow.migrations import NEWEST_VERSION
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, SECRET
@@ -127,3 +131,23 @@ def test_a_worker_that_no_longer_moves_keeps_no_connection_waiting(pair: Server)
     finally:
         with suppress(ProcessLookupError):  # replaced meanwhile
             os.kill(frozen, signal.SIGCONT)
+
+
+def test_a_worker_that_starts_slowly_is_not_killed_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its imports may take longer than a worker may take to answer later on; there is an end to this patience too."""
+    worker = processes.Worker(uvicorn.Config("nothing:app"), [], lambda _: pytest.fail("nobody asks for a server"))
+    # It runs, and never answers.
+    worker.process = get_context("spawn").Process(target=time.sleep, args=(60,))
+    try:
+        worker.start()
+        assert worker.is_alive(timeout=0.01)
+        monkeypatch.setattr(processes, "WORKER_START_SECONDS", 0)
+        silent = processes.Worker(worker.config, [], lambda _: pytest.fail("nobody asks for a server"))
+        silent.process = get_context("spawn").Process(target=time.sleep, args=(60,))
+        silent.start()
+        assert not silent.is_alive(timeout=0.01)
+        silent.process.kill()
+    finally:
+        worker.process.kill()
+    worker.process.join()
+    assert not worker.is_alive(timeout=0.01)
