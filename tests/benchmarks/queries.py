@@ -75,7 +75,7 @@ def find_plan(database: psycopg.Connection, query: str) -> str:
     parameters = httpx.QueryParams(query)
     filters = frozenset(parameters) - {"sort"}
     statement = statements.compile_query(parameters["sort"], filters=filters, is_continued=False)
-    values = {"user_id": "'large'", "limit": "50", "is_completed": "false", "q": "'%77777%'"}
+    values = {"user_id": "'large'", "limit": "50", "is_completed": "false", "q": "'77777'"}
     database.execute(b"PREPARE page AS " + statement.text)
     arguments = ", ".join(values[name] for name in statement.parameters)
     rows = database.execute(f"EXPLAIN EXECUTE page ({arguments})".encode()).fetchall()
