@@ -182,6 +182,11 @@ class Acceptor:
 
     def _connect(self, link: socket.socket) -> None:
         link.settimeout(0)
+        task = self._loop.create_task(self._make_connection(link))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    def _bound_unsent(self, link: socket.socket) -> None:
         # Not everywhere but on Linux.
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # Twice, as a client has that takes nothing of its answer: this also ends what a connection leaves behind.
@@ -189,12 +194,10 @@ class Acceptor:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        task = self._loop.create_task(self._make_connection(link))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
 
     async def _make_connection(self, link: socket.socket) -> None:
         try:
+            self._bound_unsent(link)
             await self._loop.connect_accepted_socket(self._make_protocol, link)
         except OSError:
             link.close()  # its client has gone

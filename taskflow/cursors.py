@@ -25,7 +25,7 @@ class Selection(NamedTuple):
     q: str | None
 
     def admits(self, *asked: object) -> bool:
-        """Whether each of the three, where it was asked for at all (None), is the same here."""
+        """Whether each of the three is the same here, or was not asked for (None)."""
         return all(wanted in {None, kept} for wanted, kept in zip(asked, self, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
@@ -52,6 +53,10 @@ class ConnectionPool(Protocol):
 
     @property
     def waiting(self) -> int: ...
+
+
+_OTHER_VERSION = re.compile(r"version=(?!(?:0\.0\.[14]|1\.0\.0)\s*(?:[;,]|$))[^;,]*")
+"""A version that is not offered: the library fails at some, and would write each other one anew."""
 
 
 class Metrics:
@@ -151,7 +156,7 @@ class Metrics:
         """
         from prometheus_client.exposition import choose_encoder  # noqa: PLC0415  as above
 
-        encode, media_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, media_type = choose_encoder(_OTHER_VERSION.sub("", request.headers.get("Accept", "")))
         if media_type not in self._answers:
             self._sample()
             self._answers[media_type] = Response(encode(self.registry), headers={"Content-Type": media_type})

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
 from types import FrameType
@@ -27,7 +27,7 @@ WORKER_START_SECONDS = 60
 """How long to wait for a worker's first answer."""
 
 STARTING_POLL_SECONDS = 0.5
-"""How long to wait for it at a time, so that signals are heard meanwhile."""
+"""How long to wait at a time for that of a worker that replaces another, so that signals are heard meanwhile."""
 
 SAME_WISH_SECONDS = 0.5
 """A signal to end that comes so soon after another means the same: a terminal and a supervisor may both send one."""
@@ -165,6 +165,12 @@ class Worker(Process):
         super().start()
         self._is_starting_until = time.monotonic() + WORKER_START_SECONDS
 
+    def _healthcheck(self, timeout: float) -> bool | None:
+        with suppress(OSError, EOFError):
+            while self.parent_conn.poll():
+                self.parent_conn.recv()  # the answer to an earlier question says nothing of now
+        return super()._healthcheck(timeout)
+
     def is_alive(self, timeout: float = 5) -> bool:
         """Whether it runs and answers in time (seconds); one that is starting has WORKER_START_SECONDS for it.
 
@@ -209,6 +215,8 @@ class Supervisor(Multiprocess):
         self._when_ended = when_ended
         self._make_server = make_server
         self._counts = Counts(config.workers)
+        self.has_failed = False
+        """Whether it has ended since a worker could not start."""
 
     def init_processes(self) -> None:
         # The tracker is started first, since that would unblock them.
@@ -233,6 +241,7 @@ class Supervisor(Multiprocess):
                 self._when_ended(worker.pid)
             if worker.exitcode == STARTUP_FAILURE:
                 logger.error("a worker could not start, so the server ends")
+                self.has_failed = True
                 self.should_exit.set()
                 return
             logger.warning("worker %s has ended and is replaced", worker.pid)

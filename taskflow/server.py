@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from typing import cast
 import psycopg
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 
 from taskflow.app import create_app, create_metrics_app
 from taskflow.development import make_token, provide_defaults
@@ -67,7 +69,10 @@ def run_server(settings: Settings) -> None:
         )
         make_server = partial(Server, reception=reception, make_metrics_server=partial(make_metrics_server, complete))
         if several:
-            Supervisor(config, make_server, listeners, when_up, when_ended=forget_process).run()
+            supervisor = Supervisor(config, make_server, listeners, when_up, when_ended=forget_process)
+            supervisor.run()
+            if supervisor.has_failed:
+                sys.exit(STARTUP_FAILURE)  # as uvicorn does with a single worker
         else:
             make_server(config, when_up=when_up).run(listeners)
 

@@ -11,6 +11,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 LITTLE_BYTES = 16_384
@@ -18,6 +19,9 @@ LITTLE_BYTES = 16_384
 
 POLL_SECONDS = 0.25
 """How often a connection that is to be closed is looked at: the kernel does not say when its client has taken more."""
+
+_SO_NWRITE = 0x1024
+"""The option by which Darwin tells how many bytes the send buffer holds."""
 
 _CLOSE_BY_RESET = struct.pack("ii", 1, 0)
 
@@ -92,12 +96,19 @@ class DrainingTransport(asyncio.Transport):
 
 def count_untaken(transport: asyncio.Transport) -> int:
     """Return how many bytes the client has yet to take, those in the kernel included."""
-    link = transport.get_extra_info("socket").fileno()
-    in_kernel = int.from_bytes(fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    link = transport.get_extra_info("socket")
+    try:
+        if sys.platform == "darwin":  # which does not know TIOCOUTQ for sockets
+            in_kernel = int(link.getsockopt(socket.SOL_SOCKET, _SO_NWRITE))
+        else:
+            in_kernel = int.from_bytes(fcntl.ioctl(link.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        in_kernel = 0  # its client has gone
     return transport.get_write_buffer_size() + in_kernel
 
 
 def reset(transport: asyncio.Transport) -> None:
     """Close a connection so that the kernel drops what is unsent, by a reset."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_BY_RESET)
+    with suppress(OSError):  # its client has gone
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_BY_RESET)
     transport.abort()

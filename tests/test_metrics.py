@@ -176,6 +176,18 @@ def test_what_is_under_way_is_seen(make_database: MakeDatabase) -> None:
         wait_for(lambda: look(server) == {"in_flight": 1, "pool_size": 2, "connections": 2, "waiting": 0}, 10)
 
 
+@pytest.mark.parametrize(
+    "accepted", ["text/plain; version=1.x", "application/openmetrics-text; version=a", "text/plain;version=9.9.9"]
+)
+def test_a_version_that_is_not_offered_is_passed_over(accepted: str, server: Server) -> None:
+    """Anybody may send any: the library fails at some, and each other would be written anew."""
+    response = httpx.get(f"{server.url}/metrics", headers={"Accept": accepted})
+    kind = accepted.partition(";")[0]
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith(kind)
+    assert "9.9.9" not in response.headers["Content-Type"]
+
+
 def look(server: Server) -> dict[str, float]:
     counts = read(server.url)
     pool = {name: counts[f"taskflow_database_{name}",] for name in ("pool_size", "connections", "waiting")}

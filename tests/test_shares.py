@@ -147,6 +147,8 @@ def test_a_pool_lends_what_the_shares_admit(make_database: MakeDatabase) -> None
         await asyncio.sleep(0)
         with pytest.raises(PoolExhausted, match="too many requests wait"):
             await take(ALICE)  # who has her half of the queue
+        with pytest.raises(PoolExhausted, match="too many requests wait"):
+            await take(CAROLS_SEARCH)  # searches have their quarter, so that others find a place
         others = [await take(BOB), await take(SERVER)]
         assert [task.done() for task in waiting] == [False, False, False]
         await pool.give_back(held[1], ALICES_SEARCH)

@@ -141,6 +141,10 @@ def test_a_worker_that_starts_slowly_is_not_killed_for_it(monkeypatch: pytest.Mo
     try:
         worker.start()
         assert worker.is_alive(timeout=0.01)
+        # What answers an earlier question does not stand for an answer to the next one.
+        for _ in range(3):
+            worker.child_conn.send(obj=True)
+        assert not worker.ping(timeout=0.01)
         monkeypatch.setattr(processes, "WORKER_START_SECONDS", 0)
         silent = processes.Worker(worker.config, [], lambda _: pytest.fail("nobody asks for a server"))
         silent.process = get_context("spawn").Process(target=time.sleep, args=(60,))

@@ -58,6 +58,7 @@ class Pool:
         self.size = size
         self._queue_size = queue_size
         self._user_queue_size = max(1, int(queue_size * user_share))
+        self._search_queue_size = max(1, int(queue_size * search_share))
         self._on_error = on_error
         self._idle: deque[Connection] = deque()
         self._shares = Shares(size, user_share=user_share, search_share=search_share)
@@ -129,9 +130,10 @@ class Pool:
         """Wait for a connection, and have it noted as lent."""
         if self._is_out_of_reach():
             raise PoolExhausted(f"failed: {self._failure}")
-        if len(self._queue) >= self._queue_size or (
+        is_full = len(self._queue) >= self._queue_size or (
             borrower.user is not None and self._queue.count(borrower.user) >= self._user_queue_size
-        ):
+        )
+        if is_full or (borrower.is_search and self._queue.searches >= self._search_queue_size):
             raise PoolExhausted("too many requests wait for a connection")
         waiting = self._queue.add(borrower)
         timer = asyncio.get_running_loop().call_at(until, self._give_up, waiting)

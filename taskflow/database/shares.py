@@ -79,6 +79,8 @@ class Queue:
         }
         self._counts: dict[str | None, int] = {}
         self._size = 0
+        self.searches = 0
+        """How many of those who wait do so for a search."""
         self._is_turn_of_searches = False
 
     def __len__(self) -> int:
@@ -133,4 +135,5 @@ class Queue:
 
     def _count(self, borrower: Borrower, change: int) -> None:
         self._size += change
+        self.searches += change * borrower.is_search
         _add(self._counts, borrower.user, change)

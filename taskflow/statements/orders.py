@@ -72,4 +72,5 @@ def compile_places(*, filters: frozenset[str]) -> Statement:
         .select_from(found.join(task, true()))
         .where(found.c.before < literal_column(str(PAGE_BYTES))),
         is_prepared=False,
+        is_search="q" in filters,
     )
