@@ -86,7 +86,7 @@ def normalise_database_url(url: str) -> str:
     url = f"postgresql://{rest}"
     try:
         parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeDecodeError):
         _check_names(rest)
         raise ValueError(_NO_CONNECTION_STRING) from None
     # A password with a bare @ or / in it would be read as part of the host or port, and messages quote those.
@@ -128,6 +128,8 @@ def _check_parameters(given: dict[str, str]) -> None:
     parameters = {**inherited, **given}
     names = {name: f"{variables[name]} of the environment" if name in inherited else name for name in variables}
     for name, value in parameters.items():
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"is wrong in {names[name]}, which must be UTF-8 text")
         _check_value(name, value, names[name])
     if "service" not in parameters:  # its hosts are in a file
         _check_hosts(parameters, names)
@@ -167,7 +169,9 @@ def _check_files(parameters: dict[str, str], names: dict[str, str]) -> None:
         files.append("passfile")
     for name in files:
         path = parameters.get(name)
-        is_no_file = (name == "sslrootcert" and path == "system") or (name == "sslkey" and ":" in (path or ""))
+        is_no_file = (name, path) in {("sslrootcert", "system"), ("passfile", os.devnull)} or (
+            name == "sslkey" and ":" in (path or "")
+        )
         if path and not is_no_file and not (Path(path).is_file() and os.access(path, os.R_OK)):
             raise ValueError(f"is wrong in {names[name]}, which must be a file that exists and that this user can read")
     _check_authorities(parameters, names)
@@ -206,7 +210,10 @@ def _ask_libpq(parameters: dict[str, str], names: dict[str, str]) -> None:
     """Let libpq check the rest, at a socket that cannot exist: it looks at the parameters first, and at no network."""
     hosts = max(len(parameters.get(name, "").split(",")) for name in ("host", "hostaddr"))
     changed = {"host": ",".join(["/dev/null"] * hosts), "hostaddr": ""}
-    if parameters.get("gssencmode") == "require":  # not possible at a socket
+    if "service" in parameters:  # its file may name several ports, which do not fit the one host here
+        changed["port"] = "5432"
+    # "require" is not possible at a socket, and a service may demand it.
+    if parameters.get("gssencmode", "require" if "service" in parameters else "") == "require":
         changed["gssencmode"] = "prefer"
     connection = PGconn.connect_start(make_conninfo(**{**parameters, **changed}).encode())
     message = connection.error_message.decode(errors="replace")

@@ -22,7 +22,10 @@ def find_risks(path: Path, name: str) -> Iterator[str]:
     if not {status.st_uid, link.st_uid} <= {ROOT, os.geteuid()}:
         yield f"{name} belongs to another user, who can change it; make it this user's own, or root's."
     for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
-        above = folder.stat()
+        try:
+            above = folder.stat()
+        except OSError:  # a folder above it is closed to this user, and so to others
+            continue
         # In a sticky folder, such as /tmp, everybody can create files, and replace their own alone.
         if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
             yield f"{name} can be replaced by others: its folder is open to them ({_show_mode(above)}); close it."

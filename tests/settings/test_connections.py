@@ -263,3 +263,25 @@ def test_the_check_connects_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert time.monotonic() - started < 5
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("url", "password"), [("postgresql://user:sec%FFret@host/db", None), ("postgresql://host/db", "caf\udce9")]
+)
+def test_a_password_that_is_no_text_is_refused_without_its_bytes(
+    url: str, password: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own words for it would name a byte of the password and its place."""
+    if password is not None:
+        monkeypatch.setenv("PGPASSWORD", password)
+    (sentence,) = complain(monkeypatch, DATABASE_URL=url)
+    assert sentence.startswith("DATABASE_URL is ")
+    assert not [word for word in ("codec", "0xff", "udce9", "position") if word in sentence]
+
+
+def test_a_service_may_name_several_ports_and_demand_encryption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its file says does not fit the one socket at which libpq is asked."""
+    service = folder / "pg_service.conf"
+    service.write_text("[tasks]\nhost=h1,h2\nport=5432,5433\ngssencmode=require\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    load(monkeypatch, DATABASE_URL="postgresql://?service=tasks")
