@@ -169,7 +169,10 @@ class Worker(Process):
         with suppress(OSError, EOFError):
             while self.parent_conn.poll():
                 self.parent_conn.recv()  # the answer to an earlier question says nothing of now
-        return super()._healthcheck(timeout)
+        answer = super()._healthcheck(timeout)
+        if answer is not None:
+            self._is_starting_until = 0
+        return answer
 
     def is_alive(self, timeout: float = 5) -> bool:
         """Whether it runs and answers in time (seconds); one that is starting has WORKER_START_SECONDS for it.
@@ -179,10 +182,7 @@ class Worker(Process):
         if not self.process.is_alive():
             return False
         is_starting = time.monotonic() < self._is_starting_until
-        if self.ping(min(timeout, STARTING_POLL_SECONDS) if is_starting else timeout):
-            self._is_starting_until = 0
-            return True
-        return is_starting
+        return self.ping(min(timeout, STARTING_POLL_SECONDS) if is_starting else timeout) or is_starting
 
     @property
     def server(self) -> uvicorn.Server:

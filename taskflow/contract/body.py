@@ -89,9 +89,8 @@ async def _read_bounded(headers: Headers, receive: Receive, limit: int) -> bytes
 def parse_json(body: bytes) -> object:
     """Read JSON as strictly as RFC 8259 allows.
 
-    Raises BodyMissing for nothing but white space; BodyNotJson for what is not UTF-8, not JSON, nested deeper than 254
-    levels (orjson writes no deeper), a number beyond a double's range, half of a surrogate pair, an object that names a
-    member twice.
+    Raises BodyMissing for nothing but white space; BodyNotJson for what is not UTF-8, not JSON, nested deeper than 1024
+    levels, a number beyond a double's range, half of a surrogate pair, an object that names a member twice.
     """
     if not body.strip(b" \t\r\n"):
         raise BodyMissing
@@ -100,11 +99,11 @@ def parse_json(body: bytes) -> object:
     except orjson.JSONDecodeError as error:
         raise BodyNotJson(f"is not valid JSON (line {error.lineno}, column {error.colno})") from None
     try:
-        written = orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        raise BodyNotJson("is nested too deeply") from None
+        members = _count_colons(orjson.dumps(value))
+    except orjson.JSONEncodeError:  # it writes 254 levels
+        members = _count_members(value)
     # Each member has one colon outside of strings, and of two members of one name only the last is in the value.
-    if _count_colons(body) > _count_colons(written):
+    if _count_colons(body) > members:
         raise BodyNotJson("names a member of an object twice")
     return value
 
@@ -114,3 +113,15 @@ def _count_colons(text: bytes) -> int:
     marks = text.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NO_MARKS)
     # Two quotes side by side hold no colon between them; without them there are few strings left.
     return b"".join(marks.replace(b'""', b"").split(b'"')[::2]).count(b":")
+
+
+def _count_members(value: object) -> int:
+    count, parts = 0, [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            count += len(part)
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return count
