@@ -69,14 +69,15 @@ def read_blocked_signals(process: int) -> str:
 
 
 def count_connections(process: int, port: int) -> int:
-    """Return how many connections to a port of this machine a process holds, by /proc."""
-    links = {str(link) for link in _read_links(process)}
+    """Return how many connections to a port of this machine a process holds, by /proc.
+
+    A set, since Linux lists a socket twice when others come and go while the table is read.
+    """
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(
-        f"socket:[{row[9]}]" in links
-        for row in rows
-        if int(row[1].partition(":")[2], 16) == port and row[3] != _LISTENING
-    )
+    sockets = {
+        f"socket:[{row[9]}]" for row in rows if int(row[1].partition(":")[2], 16) == port and row[3] != _LISTENING
+    }
+    return len(sockets & {str(link) for link in _read_links(process)})
 
 
 _LISTENING = "0A"
