@@ -123,9 +123,10 @@ class TaskList:
         read = 0
         while read < count:
             ((last, tasks),) = await self.database.fetch_all(statement, {**values, "after": read})
-            if tasks is None or last is None:
+            if last is None:
                 return
-            yield tasks
+            if tasks is not None:
+                yield tasks
             read = int(last)
 
 

@@ -199,7 +199,7 @@ class Protocol(StrictProtocol):
     def shutdown(self) -> None:
         """Make every answer whose head is not yet sent the connection's last (RFC 9112, section 9.6).
 
-        Without a request, it stays for `shutdown_delay`: a proxy may be sending one at this moment.
+        Without a request, it stays for `shutdown_delay`: a proxy may be sending one. One that has begun is waited for.
         """
         if self._is_answering and not self.cycle.response_started:
             self.cycle.keep_alive = False
@@ -262,7 +262,7 @@ class Protocol(StrictProtocol):
     def _end_stay(self) -> None:
         if self._is_answering:
             self.cycle.keep_alive = False
-        else:
+        elif self._is_turned_away or not self.is_receiving:
             self._end_pause()
             self.transport.close()
 

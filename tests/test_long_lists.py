@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from taskflow.database import Statement
-from taskflow.statements import ORDER_ROWS, PAGE_BYTES, PAGE_ROWS, compile_order, compile_places
+from taskflow.statements import PAGE_BYTES, PAGE_ROWS
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
+from tests.support.lists import MANY, begin_to_read, fill
 from tests.support.logs import Scene, find_requests, open_scene
 from tests.support.problems import expect_problem
 from tests.support.server import Server, read_peak_memory
@@ -20,38 +20,13 @@ from tests.support.tasks import create_task, expect_task
 from tests.support.waiting import wait_for
 from tests.support.wire import connect, write_head
 
-MANY = 100_000
-"""So many tasks take more room, 20 MB, than the buffers between server and client have."""
-
 READERS = 20
-
-
-def fill(database: psycopg.Connection, count: int) -> None:
-    """Give Alice tasks with the ids from 1, titled by them."""
-    database.execute("INSERT INTO tasks (user_id, title) SELECT 'alice', n FROM generate_series(1, %s) AS n", [count])
-
-
-@contextmanager
-def begin_to_read(scene: Scene, query: dict[str, str] | None = None) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Ask for Alice's list; give its beginning, and what will be the rest."""
-    url = scene.server.url + ALICE.tasks
-    with httpx.stream("GET", url, params=query, headers=ALICE.headers, timeout=30) as response:
-        parts = response.iter_bytes()
-        assert response.status_code == 200
-        yield next(parts), parts
 
 
 @pytest.fixture
 def scene(make_database: MakeDatabase) -> Iterator[Scene]:
     """A server with one connection to its database, and a short deadline."""
     with open_scene(make_database(), DATABASE_POOL_SIZE="1", DATABASE_TIMEOUT="0.5") as opened:
-        yield opened
-
-
-@pytest.fixture
-def patient_scene(make_database: MakeDatabase) -> Iterator[Scene]:
-    """A server with time enough to sort many tasks."""
-    with open_scene(make_database(), DATABASE_TIMEOUT="20", DATABASE_SEARCH_TIMEOUT="20") as opened:
         yield opened
 
 
@@ -112,99 +87,6 @@ def test_what_is_there_throughout_is_listed_once_whatever_else_comes_and_goes(sc
     assert set(range(1, MANY, 2)) <= set(ids)
     # Had all of it been on its way before the changes, this test would prove nothing.
     assert len(ids) < MANY
-
-
-ORDERED = [
-    (sort, query)
-    for sort in ("title", "-title", "created_at", "-created_at", "updated_at", "-updated_at")
-    for query in ({}, {"q": "Milk"}, {"is_completed": "true"}, {"is_completed": "false", "q": "milk"})
-]
-
-
-@pytest.mark.parametrize(("sort", "query"), ORDERED, ids=str)
-def test_a_long_list_comes_in_the_order_that_is_asked_for(
-    alice: httpx.Client, database: psycopg.Connection, sort: str, query: dict[str, str]
-) -> None:
-    """Over several pages, with equal tasks on both sides of each page's end."""
-    fill_unordered(database)
-    tasks = alice.get(ALICE.tasks).json()
-    wanted = [
-        task
-        for task in tasks
-        if ("q" not in query or "milk" in task["title"])
-        and ("is_completed" not in query or task["is_completed"] is (query["is_completed"] == "true"))
-    ]
-    wanted.sort(key=lambda task: (task[sort.removeprefix("-")], task["id"]), reverse=sort.startswith("-"))
-    assert len(wanted) > 2 * PAGE_ROWS
-    assert alice.get(ALICE.tasks, params={"sort": sort, **query}).json() == wanted
-
-
-def fill_unordered(database: psycopg.Connection) -> None:
-    """Give Alice tasks of which many are equal in each order."""
-    database.execute(
-        "INSERT INTO tasks (user_id, title, is_completed, created_at, updated_at)"
-        " SELECT 'alice', n * 7919 % 700 || CASE WHEN n % 12 < 11 THEN ' milk' ELSE ' eggs' END, n % 2 = 0,"
-        " '2026-01-05Z'::timestamptz + n * 31 % 900 * interval '1 second',"
-        " '2026-01-06Z'::timestamptz + n * 17 % 800 * interval '1 second' FROM generate_series(1, 11000) AS n"
-    )
-
-
-def test_a_list_longer_than_one_order_is_whole(alice: httpx.Client, database: psycopg.Connection) -> None:
-    """A further part of the order is read after the last task of the one before."""
-    database.execute(
-        "INSERT INTO tasks (user_id, title) SELECT 'alice', n * 7919 %% 1009 FROM generate_series(1, %s) AS n",
-        [ORDER_ROWS + 2 * PAGE_ROWS + 5],
-    )
-    tasks = alice.get(ALICE.tasks, params={"sort": "-title"}, timeout=60).json()
-    assert tasks == sorted(tasks, key=lambda task: (task["title"], task["id"]), reverse=True)
-    assert len(tasks) == ORDER_ROWS + 2 * PAGE_ROWS + 5
-
-
-def test_the_order_of_a_long_list_is_read_once(alice: httpx.Client, database: psycopg.Connection) -> None:
-    """Each page is then found by its ids: were the rest sorted anew, a list would cost the square of its length."""
-    fill_unordered(database)
-    database.execute("ANALYZE tasks")
-    position = {"user_id": "alice", "after_key": "0", "after_id": 0}
-    pages = run(database, compile_order("title", filters=frozenset()), position)
-    sizes = [len(ids) for ids, _ in pages]
-    assert sizes == [PAGE_ROWS] * (11_000 // PAGE_ROWS) + [11_000 % PAGE_ROWS]
-    places = compile_places(filters=frozenset())
-    for ids, _ in pages:
-        ((last, tasks),) = run(database, places, {"user_id": "alice", "ids": ids, "after": 0})
-        assert last == len(ids)
-        assert [task["id"] for task in json.loads(f"[{tasks}]")] == ids
-    assert len(alice.get(ALICE.tasks, params={"sort": "title"}).json()) == 11_000
-
-
-def run(database: psycopg.Connection, statement: Statement, values: dict[str, object]) -> list[tuple[Any, ...]]:
-    """Run a statement with psycopg, whose placeholders are others."""
-    with psycopg.RawCursor(database) as cursor:
-        return cursor.execute(statement.text, [values[name] for name in statement.parameters]).fetchall()
-
-
-@pytest.mark.parametrize("query", [{"sort": "title"}, {"sort": "-updated_at", "q": "milk"}], ids=str)
-def test_what_is_there_throughout_is_in_an_ordered_list_once(patient_scene: Scene, query: dict[str, str]) -> None:
-    """Tasks are deleted, changed and created while the list is read; what is left out of a filter is not listed."""
-    patient_scene.database.execute(
-        "INSERT INTO tasks (user_id, title) SELECT 'alice', n || ' milk' FROM generate_series(1, %s) AS n", [MANY]
-    )
-    with begin_to_read(patient_scene, query) as (beginning, parts):
-        patient_scene.database.execute("DELETE FROM tasks WHERE id % 2 = 0")
-        patient_scene.database.execute("UPDATE tasks SET title = 'changed', updated_at = now() WHERE id % 3 = 0")
-        fill(patient_scene.database, 10)
-        tasks = json.loads(beginning + b"".join(parts))
-    ids = [task["id"] for task in tasks]
-    assert len(ids) == len(set(ids)) < MANY
-    assert {number for number in range(1, MANY, 2) if number % 3} <= set(ids)
-    assert not any(task["title"] == "changed" for task in tasks) or "q" not in query
-
-
-def test_long_descriptions_end_a_page_of_an_ordered_list(alice: httpx.Client, database: psycopg.Connection) -> None:
-    """Or a page could be of a gigabyte."""
-    fill(database, 2 * PAGE_ROWS)
-    database.execute("UPDATE tasks SET description = repeat('x', 300000) WHERE id % 400 = 0")
-    tasks = sorted(alice.get(ALICE.tasks).json(), key=lambda task: (task["title"], task["id"]))
-    assert alice.get(ALICE.tasks, params={"sort": "title"}).json() == tasks
 
 
 def test_http_1_0_gets_a_long_list_whole(server: Server, alice: httpx.Client, database: psycopg.Connection) -> None:

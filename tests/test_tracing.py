@@ -2,85 +2,24 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from time import monotonic
 from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB, SECRET
-from tests.support.logs import Scene, open_scene, wait_for_request
+from tests.support.logs import Scene, wait_for_request
 from tests.support.processes import run_command
 from tests.support.server import make_environment, stop_process
+from tests.support.traces import Collector, run_collector, trace_scene, wait_for_spans
 from tests.support.waiting import wait_for
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-
-
-@dataclass
-class Collector:
-    """What takes traces, and what it has been sent."""
-
-    server: ThreadingHTTPServer
-    status: int = 200
-    bodies: list[bytes] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def list_spans(self) -> list[Span]:
-        return [
-            span
-            for body in self.bodies
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-
-@contextmanager
-def run_collector() -> Iterator[Collector]:
-    """Take traces until the block ends."""
-    collector: Collector
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            assert self.path == "/v1/traces"
-            if collector.status == 200:
-                collector.bodies.append(body)
-            self.send_response(collector.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        collector = Collector(server)
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield collector
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def trace(database_url: str, collector: Collector, **variables: str) -> AbstractContextManager[Scene]:
-    """Run a server that sends its traces to the collector, and soon."""
-    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
-    return open_scene(database_url, **settings | variables)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +30,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def shared_scene(make_database: MakeDatabase, collector: Collector) -> Iterator[Scene]:
-    with trace(make_database(), collector, DATABASE_TIMEOUT="0.5") as opened:
+    with trace_scene(make_database(), collector, DATABASE_TIMEOUT="0.5") as opened:
         opened.client.headers.update(ALICE.headers)
         # What the server does of itself when it starts, which is to remove old keys, is traced too.
         wait_for(collector.list_spans, 10)
@@ -117,14 +56,6 @@ def describe(span: Span) -> dict[str, Any]:
         "attributes": attributes,
         "events": list(span.events),
     }
-
-
-def wait_for_spans(collector: Collector, number: int) -> list[Span]:
-    """Give the spans once there are so many, in order of their beginning."""
-    return sorted(
-        wait_for(lambda: spans if len(spans := collector.list_spans()) >= number else None, 10),
-        key=lambda span: span.start_time_unix_nano,
-    )
 
 
 def test_a_request_goes_on_with_its_trace(scene: Scene, collector: Collector) -> None:
@@ -215,7 +146,7 @@ def test_a_trace_names_nobody(scene: Scene, collector: Collector) -> None:
 
 def test_a_collector_that_takes_nothing_is_not_waited_for(make_database: MakeDatabase) -> None:
     """Requests are answered as ever; that spans are lost is said once, and so is the end of it, without its address."""
-    with run_collector() as collector, trace(make_database(), collector) as scene:
+    with run_collector() as collector, trace_scene(make_database(), collector) as scene:
         collector.status = 400
         wait_for(lambda: _ask(scene) and "traces cannot be sent" in scene.server.read_log(), 10)
         collector.status = 200
@@ -233,7 +164,7 @@ def test_the_end_does_not_wait_for_a_collector_that_is_gone(make_database: MakeD
     """What it has not taken then is lost."""
     with run_collector() as collector:
         pass
-    with trace(make_database(), collector) as scene:
+    with trace_scene(make_database(), collector) as scene:
         assert _ask(scene)
         started = monotonic()
         assert stop_process(scene.server.process) == 0
@@ -244,7 +175,7 @@ def test_the_end_does_not_wait_for_a_collector_that_is_gone(make_database: MakeD
 def test_every_worker_sends_its_spans(make_database: MakeDatabase) -> None:
     """To the last: what there is at the end is sent."""
     with run_collector() as collector:
-        with trace(make_database(), collector, WEB_CONCURRENCY="2", OTEL_BSP_SCHEDULE_DELAY="60000") as scene:
+        with trace_scene(make_database(), collector, WEB_CONCURRENCY="2", OTEL_BSP_SCHEDULE_DELAY="60000") as scene:
             for _ in range(20):
                 assert httpx.get(scene.server.url + ALICE.tasks, headers=ALICE.headers).is_success
             assert stop_process(scene.server.process) == 0

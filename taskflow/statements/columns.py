@@ -16,6 +16,8 @@ from sqlalchemy import (
     literal_column,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.selectable import LateralFromClause
 from sqlmodel import col
 
@@ -23,6 +25,9 @@ from taskflow.database import Statement
 from taskflow.models import Task
 
 _DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy has not typed it
+
+Columns = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
+"""Those of the table, or of a selection from it, by name."""
 
 IS_OWNERS = col(Task.user_id) == bindparam("user_id")
 

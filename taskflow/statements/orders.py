@@ -13,7 +13,7 @@ from taskflow.database import Statement
 from taskflow.models import Task
 from taskflow.statements.columns import COLUMNS, IS_OWNERS, TASK, compile_statement, write_columns, write_json
 from taskflow.statements.lists import PAGE_BYTES, PAGE_ROWS
-from taskflow.statements.selections import add_filters, select_found
+from taskflow.statements.selections import list_conditions, select_found
 
 ORDER_ROWS = 100_000
 """How many ids of an order one statement reads: 1.7 MB at the most. A longer list is sorted again after them."""
@@ -50,7 +50,8 @@ def compile_places(*, filters: frozenset[str]) -> Statement:
     """Read the tasks with the ids of a page, in the order of these, as far as they are there and obey filters still.
 
     It takes `user_id`, the filters' values, `ids`, and `after`: how many of them are passed over. One row: the number
-    of the last task that is given, and the JSON of all, with commas between; both null for no task.
+    of the last task that was looked at, null if none is left, and the JSON of those that obey filters, with commas
+    between, null for none.
 
     Planned for its ids, each time: a plan for any, which PostgreSQL believes to be ten, compares each with all others.
     """
@@ -60,15 +61,17 @@ def compile_places(*, filters: frozenset[str]) -> Statement:
     is_wanted = col(Task.id) == func.any(ids)
     size = func.coalesce(func.octet_length(COLUMNS.description), literal_column("0"))
     before = func.sum(size).over(order_by=places.c.number, rows=(None, 0)) - size
-    page = add_filters(select(*TASK, places.c.number, before.label("before")), filters)
+    page = select(*TASK, places.c.number, before.label("before"))
     page = page.join_from(COLUMNS.id.table, places, COLUMNS.id == places.c.id)
     found = page.where(IS_OWNERS, is_wanted, places.c.number > bindparam("after", type_=BigInteger)).subquery("page")
     columns = [found.c[column.key] for column in TASK if column.key]
     task = select(*columns).correlate(found).lateral("task")
     listed = func.string_agg(write_json(task), aggregate_order_by(literal_column("','"), found.c.number))
+    # Asked behind the cut: else each part of a page with long descriptions would search all the rest of it anew.
+    conditions = list_conditions(found.c, filters)
     return compile_statement(
         " ".join(["list_places", *sorted(filters)]),
-        select(func.max(found.c.number), listed)
+        select(func.max(found.c.number), listed.filter(*conditions) if conditions else listed)
         .select_from(found.join(task, true()))
         .where(found.c.before < literal_column(str(PAGE_BYTES))),
         is_prepared=False,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, or_, select
 
-from taskflow.statements.columns import COLUMNS
+from taskflow.statements.columns import Columns
 
 MAX_MARKS = 30
 """How many combining marks in a row are put into canonical order (UAX #15, section 13, Stream-Safe Text Format)."""
@@ -17,15 +17,17 @@ _MARKS = (
 _UTF8: ColumnElement[str] = literal_column("'UTF8'")
 
 
-def contains_q() -> ColumnElement[bool]:
-    """Compare bytes: each step costs at most one memcmp of the bytes of `q`, whatever they are.
+def contains_q(columns: Columns) -> ColumnElement[bool]:
+    """Say whether `q` is in a task with these columns.
+
+    Bytes are compared: each step costs at most one memcmp of the bytes of `q`, whatever they are.
 
     PostgreSQL's other searches start over where a pattern nearly fits (ILIKE, position in text: text times pattern), or
     prepare themselves anew for each text (regular expressions). Both sides are UTF-8, in which no character begins
     within another.
     """
     wanted = select(_fold(func.normalize(bindparam("q")))).scalar_subquery()
-    texts = [_fold(_compose(column)) for column in (COLUMNS.title, COLUMNS.description)]
+    texts = [_fold(_compose(column)) for column in (columns["title"], columns["description"])]
     return or_(*(func.position(wanted.op("IN")(text)) > literal_column("0") for text in texts))
 
 

@@ -15,12 +15,10 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import array
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
-from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlmodel import col
 
 from taskflow.models import Task
-from taskflow.statements.columns import COLUMNS, IS_OWNERS
+from taskflow.statements.columns import COLUMNS, IS_OWNERS, Columns
 from taskflow.statements.searches import contains_q
 
 
@@ -34,15 +32,17 @@ def select_found(sort: str, *, filters: frozenset[str], is_continued: bool) -> S
         found = _select_by_id(is_descending=is_descending, is_continued=is_continued)
     else:
         found = _select_by(column, is_descending=is_descending, is_continued=is_continued)
-    return add_filters(found, filters).order_by(*list_order(COLUMNS, sort))
+    return found.where(*list_conditions(COLUMNS, filters)).order_by(*list_order(COLUMNS, sort))
 
 
-def add_filters(found: Select[Any], filters: frozenset[str]) -> Select[Any]:
+def list_conditions(columns: Columns, filters: frozenset[str]) -> list[ColumnElement[bool]]:
+    """Return what filters ask of a task with these columns."""
+    conditions: list[ColumnElement[bool]] = []
     if "is_completed" in filters:
-        found = found.where(col(Task.is_completed) == bindparam("is_completed"))
+        conditions.append(columns["is_completed"] == bindparam("is_completed"))
     if "q" in filters:
-        found = found.where(contains_q())
-    return found
+        conditions.append(contains_q(columns))
+    return conditions
 
 
 def _select_by(column: str, *, is_descending: bool, is_continued: bool) -> Select[Any]:
@@ -70,16 +70,13 @@ def _select_by_id(*, is_descending: bool, is_continued: bool) -> Select[Any]:
     return select(Task).where(is_owners, place > tuple_(owner, least), place < tuple_(owner, greatest))
 
 
-_Columns = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
-
-
-def list_order(columns: _Columns, sort: str) -> list[ColumnElement[Any]]:
+def list_order(columns: Columns, sort: str) -> list[ColumnElement[Any]]:
     """Give what tasks are ordered by, as `sort` says."""
     keys = list_sort_keys(columns, sort.removeprefix("-"))
     return [key.desc() for key in keys] if sort.startswith("-") else keys
 
 
-def list_sort_keys(columns: _Columns, column: str) -> list[ColumnElement[Any]]:
+def list_sort_keys(columns: Columns, column: str) -> list[ColumnElement[Any]]:
     """Give what tasks are sorted by: the column, and their ids where it may be equal."""
     if column == "id":
         return [columns["user_id"], columns["id"]]
