@@ -10,6 +10,9 @@ import httpx
 
 MAX_PORT = 65_535
 
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  what to look for
+"""Hosts that stand for all addresses of the machine."""
+
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
 _USUAL_PORTS = {"http": 80, "https": 443}
 

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from taskflow.settings.addresses import (
+    EVERY_ADDRESS,
     MAX_PORT,
     find_key_set,
     find_origin,
@@ -168,13 +169,17 @@ class Settings(BaseSettings):
     @field_validator("metrics_port", mode="before")
     @classmethod
     def _read_port(cls, value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, str) or value.strip().lower() == "off":
-            return value if value is None else "off"
-        if not re.fullmatch("[0-9]{1,5}", value) or int(value) > MAX_PORT:
+        if value is None:
+            return None
+        text = str(value).strip().lower()
+        if text == "off":
+            return text
+        if not re.fullmatch("[0-9]{1,5}", text) or int(text) > MAX_PORT:
             raise ValueError(f"must be off, or a port from 0 to {MAX_PORT}")
-        if 0 < int(value) == info.data.get("port"):
+        hosts = {info.data.get("host"), info.data.get("metrics_host")}
+        if 0 < int(text) == info.data.get("port") and (len(hosts) == 1 or hosts & EVERY_ADDRESS):
             raise ValueError("must be another port than PORT; unset, it is that of the API")
-        return int(value)
+        return int(text)
 
     @field_validator("jwt_issuer", "jwt_audience", "cors_origins", "cors_headers", mode="before")
     @classmethod

@@ -339,6 +339,28 @@ def test_an_end_of_line_behind_a_value_is_no_mistake(
     assert getattr(load(monkeypatch, **{variable: f" {value}\r\n"}), variable.lower()) == value
 
 
+@pytest.mark.parametrize(
+    ("host", "metrics_host", "is_taken"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("0.0.0.0", "127.0.0.1", True),  # noqa: S104  nothing is bound here
+        ("127.0.0.1", "::", True),
+        ("10.0.0.5", "127.0.0.1", False),
+        ("::1", "127.0.0.1", False),
+    ],
+)
+def test_the_metrics_may_have_the_port_of_the_api_at_another_address(
+    host: str, metrics_host: str, *, is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not where one of the two is every address."""
+    variables = {"HOST": host, "PORT": "8000", "METRICS_HOST": metrics_host, "METRICS_PORT": "8000"}
+    if is_taken:
+        sentence = "METRICS_PORT must be another port than PORT; unset, it is that of the API."
+        assert complain(monkeypatch, **variables) == [sentence]
+    else:
+        assert load(monkeypatch, **variables).metrics_port == 8000
+
+
 @pytest.mark.parametrize("variable", ["JWT_AUDIENCE", "JWT_ISSUER"])
 def test_a_list_is_no_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In no token is an audience in brackets."""
