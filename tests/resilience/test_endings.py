@@ -25,7 +25,7 @@ PRODUCTION = {"ENVIRONMENT": "production", "BETTER_AUTH_SECRET": SECRET, "CORS_O
 def test_a_signal_ends_the_server_and_its_workers(workers: str, number: signal.Signals, database_url: str) -> None:
     """Exit code 0, and no process is left."""
     environment = make_environment(**PRODUCTION, DATABASE_URL=database_url)
-    with run_server(environment, "--workers", workers) as server:
+    with run_server(environment, "--workers", workers, is_copy=False) as server:
         assert httpx.get(server.url + BOB.tasks, headers=BOB.headers, timeout=START_SECONDS).json() == []
         folder = server.log.parent
         if workers == "2":
@@ -73,14 +73,14 @@ def test_a_signal_ends_a_server_that_makes_its_first_database(new_state_folder: 
             assert find_processes(Path(folder), new_state_folder) == []
         finally:
             stop_process(process)
-    with run_server(environment) as server:
+    with run_server(environment, is_copy=False) as server:
         assert httpx.get(server.url + "/docs").status_code == 200
 
 
 def test_workers_end_when_their_parent_is_killed(database_url: str) -> None:
     """They would go on listening, and the next start would find the port in use."""
     environment = make_environment(**PRODUCTION, DATABASE_URL=database_url)
-    with run_server(environment, "--workers", "2") as server:
+    with run_server(environment, "--workers", "2", is_copy=False) as server:
         folder = server.log.parent
         wait_for(lambda: server.read_log().count("Application startup complete") == 2, START_SECONDS)
         server.process.kill()
@@ -110,7 +110,7 @@ def test_a_database_that_lets_us_in_and_then_says_nothing_holds_nothing_up(worke
     """The server starts, answers what needs no database, and ends when it is told to."""
     with run_silent_database() as url:
         environment = make_environment(**PRODUCTION, DATABASE_URL=url, DATABASE_TIMEOUT="1")
-        with run_server(environment, "--workers", workers) as server:
+        with run_server(environment, "--workers", workers, is_copy=False) as server:
             assert httpx.get(server.url + "/docs", timeout=START_SECONDS).status_code == 200
             assert httpx.get(server.url + BOB.tasks, headers=BOB.headers, timeout=START_SECONDS).status_code == 503
             server.process.send_signal(signal.SIGTERM)
@@ -147,7 +147,7 @@ def test_a_server_under_nohup_outlives_its_terminal(workers: str, database_url: 
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         environment = make_environment(**PRODUCTION, DATABASE_URL=database_url)
-        with run_server(environment, "--workers", workers) as server:
+        with run_server(environment, "--workers", workers, is_copy=False) as server:
             server.process.send_signal(signal.SIGHUP)
             for _ in range(3):
                 answer = httpx.get(server.url + BOB.tasks, headers=BOB.headers, timeout=START_SECONDS)

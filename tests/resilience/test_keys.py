@@ -4,6 +4,7 @@ What cannot be told is answered 503: at a 401, frontends sign their user out.
 """
 
 import json
+import signal
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -445,7 +446,7 @@ def test_a_server_stops_while_it_fetches(database_url: str, frontend: KeyServer)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(send, client, NEW.sign(claim_better_auths(frontend)))
             wait_for(lambda: len(frontend.asked) > before, RECOVERY_SECONDS)
-            server.process.terminate()
+            server.process.send_signal(signal.SIGTERM)
             response = waiting.result()
         assert response.json() == expect_problem(503, "The server is stopping, please retry.")
         assert server.process.wait(20) == 0

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.launcher import can_be_copied, start_copy
+
 COMMAND_SECONDS = 60
 
 
@@ -17,15 +19,29 @@ def run_command(
     with tempfile.TemporaryDirectory() as folder:
         if dotenv is not None:
             Path(folder, ".env").write_text(dotenv)
+        # No .env of the developer's is read in that folder.
+        if can_be_copied(environment):
+            return _run_copy(list(arguments), environment, Path(folder))
         return subprocess.run(  # noqa: S603  our own command
             [sys.executable, "-m", "taskflow", *arguments],
             env=environment,
-            cwd=folder,  # no .env of the developer's is read
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
             check=False,
         )
+
+
+def _run_copy(arguments: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = start_copy(arguments, environment, folder, output, errors)
+        try:
+            code = process.wait(COMMAND_SECONDS)
+        finally:
+            process.kill()
+        texts = [(file.seek(0), file.read().decode())[1] for file in (output, errors)]
+    return subprocess.CompletedProcess(process.args, code, *texts)
 
 
 def find_processes(*folders: Path) -> list[int]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.launcher import Process, can_be_copied, start_copy
 from tests.support.privacy import find_secrets
 from tests.support.waiting import wait_for
 
@@ -25,7 +26,7 @@ class Server:
     """A running server."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     def read_log(self) -> str:
@@ -43,21 +44,28 @@ _KEPT = {"PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV"}
 
 
 @contextmanager
-def run_server(environment: Mapping[str, str], *arguments: str) -> Iterator[Server]:
+def run_server(environment: Mapping[str, str], *arguments: str, is_copy: bool = True) -> Iterator[Server]:
     """Run `taskflow serve` on a free port until the block ends; give it once it answers.
 
+    It begins as a copy of a process that has TaskFlow imported, unless that must not be, or cannot.
     Whatever has happened to it meanwhile, it must not have logged a secret, a token or what users wrote.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
+        # No .env of the developer's is read in that folder.
+        command = ["serve", "--port", "0", *arguments]
+        process: Process
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603  our own command
-                [sys.executable, "-m", "taskflow", "serve", "--port", "0", *arguments],
-                env=environment,
-                cwd=folder,  # no .env of the developer's is read
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            if is_copy and can_be_copied(environment):
+                process = start_copy(command, environment, Path(folder), output, output)
+            else:
+                process = subprocess.Popen(  # noqa: S603  our own command
+                    [sys.executable, "-m", "taskflow", *command],
+                    env=environment,
+                    cwd=folder,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
         try:
             yield Server(_wait_for_url(process, log), process, log)
         finally:
@@ -65,7 +73,7 @@ def run_server(environment: Mapping[str, str], *arguments: str) -> Iterator[Serv
         assert find_secrets(log.read_text(), environment) == set()
 
 
-def stop_process(process: subprocess.Popen[bytes]) -> int:
+def stop_process(process: Process) -> int:
     """Stop a process as an operator would, and give its exit code; one that does not obey is killed."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -77,7 +85,7 @@ def stop_process(process: subprocess.Popen[bytes]) -> int:
         raise
 
 
-def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
+def _wait_for_url(process: Process, log: Path) -> str:
     def find_url() -> str | None:
         text = log.read_text()
         if process.poll() is not None:
