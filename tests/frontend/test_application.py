@@ -149,12 +149,16 @@ def test_a_token_that_is_refused_is_renewed_once(page: Page, email: str) -> None
     user.sign_up(email)
     expect(page.get_by_text("Nothing to do.")).to_be_visible()
     page.on("response", lambda response: statuses.append(response.status) if "/tasks" in response.url else None)
+    broken = ["eyJhbGciOiJFZERTQSJ9.eyJleHAiOjk5OTk5OTk5OTl9.AA"]
+
+    def break_once(route: Route) -> None:
+        if broken:
+            route.fulfill(json={"token": broken.pop()})
+        else:
+            route.fallback()
+
     # The application asks for its token: what it gets is broken, once.
-    page.route(
-        "**/api/auth/token",
-        lambda route: route.fulfill(json={"token": "eyJhbGciOiJFZERTQSJ9.eyJleHAiOjk5OTk5OTk5OTl9.AA"}),
-        times=1,
-    )
+    page.route("**/api/auth/token", break_once)
     page.wait_for_function("start => Date.now() > start + 4000", arg=page.evaluate("Date.now()"))
     user.add("Buy groceries")
     expect(user.tasks).to_have_count(1)
