@@ -25,7 +25,7 @@ from tests.support.faults import run_impatient_server
 from tests.support.keys import SigningKey, run_key_server
 from tests.support.logs import Scene, open_scene
 from tests.support.processes import find_workers, run_command
-from tests.support.server import Server, make_environment, run_server, stop_process
+from tests.support.server import START_SECONDS, Server, make_environment, run_server, stop_process
 from tests.support.settings import make_settings
 from tests.support.waiting import wait_for
 from tests.support.wire import connect, write_head
@@ -247,8 +247,8 @@ def test_workers_count_together(make_database: MakeDatabase) -> None:
         wait_for(lambda: look(server)["connections"] == look(server)["pool_size"] == 6, 10)
         workers = find_workers(server.log.parent)
         os.kill(victim := min(workers), signal.SIGKILL)
-        wait_for(lambda: len(find_workers(server.log.parent) - {victim}) == 3, 20)
-        wait_for(lambda: look(server)["connections"] == look(server)["pool_size"] == 6, 10)
+        wait_for(lambda: len(find_workers(server.log.parent) - {victim}) == 3, START_SECONDS)
+        wait_for(lambda: look(server)["connections"] == look(server)["pool_size"] == 6, START_SECONDS)
         assert httpx.get(server.url + ALICE.tasks, headers=ALICE.headers).status_code == 200
         wait_for(lambda: count_lists(server.url) == 61, 10)
 

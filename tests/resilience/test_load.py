@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -11,7 +12,7 @@ import pytest
 from tests.conftest import MakeDatabase
 from tests.support.cast import User
 from tests.support.faults import run_impatient_server
-from tests.support.processes import count_files
+from tests.support.processes import count_connections, count_files
 from tests.support.server import Server
 from tests.support.tasks import expect_task
 from tests.support.waiting import wait_for
@@ -61,8 +62,9 @@ def test_five_hundred_clients_at_once_are_served(server: Server, database_url: s
         wait_for(lambda: admin.execute(others + " AND state = 'idle'").fetchone() == (POOL_SIZE,), 20)
     files = count_files(server.process.pid)
     asyncio.run(gather([live(server, User(f"user-{number}")) for number in range(CLIENTS)]))
-    # The event loop opens one file of its own with its first connection, and keeps it.
-    wait_for(lambda: count_files(server.process.pid) <= files + 1, 20)
+    # The event loop opens files of its own: one with its first connection, and each connection's of the pool twice.
+    wait_for(lambda: count_files(server.process.pid) <= files + 1 + POOL_SIZE, 20)
+    wait_for(lambda: count_connections(server.process.pid, urlsplit(server.url).port or 0) == 0, 20)
     with psycopg.connect(database_url) as admin:
         assert admin.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
     log = server.read_log()

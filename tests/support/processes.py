@@ -70,12 +70,19 @@ def count_files(process: int) -> int:
 
 def find_workers(folder: Path) -> set[int]:
     """Give the ids of the processes that serve for a server in this folder, its parent not among them."""
-    commands = {process: Path(f"/proc/{process}/cmdline").read_text() for process in find_processes(folder)}
+    commands = {process: _read_command(process) for process in find_processes(folder)}
     return {
         process
         for process, command in commands.items()
         if "spawn_main" in command and "resource_tracker" not in command
     }
+
+
+def _read_command(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since
+        return ""
 
 
 def read_blocked_signals(process: int) -> str:

@@ -70,6 +70,12 @@ def trace_scene(database_url: str, collector: Collector, **variables: str) -> Ab
     return open_scene(database_url, **settings | variables)
 
 
+def wait_for_names(collector: Collector, request: str) -> list[str]:
+    """Return the names of all spans, in order of their beginning, once a request's is there, which ends last."""
+    wait_for(lambda: request in {span.name for span in collector.list_spans()}, 10)
+    return [span.name for span in wait_for_spans(collector, 1)]
+
+
 def wait_for_spans(collector: Collector, number: int) -> list[Span]:
     """Give the spans once there are so many, in order of their beginning."""
     return sorted(
