@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import psycopg
@@ -11,7 +12,7 @@ from taskflow.statements import ORDER_ROWS, PAGE_BYTES, PAGE_ROWS
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.lists import MANY, begin_to_read, fill
-from tests.support.logs import Scene
+from tests.support.logs import Scene, open_scene
 from tests.support.traces import Collector, run_collector, trace_scene, wait_for_names, wait_for_spans
 
 
@@ -43,22 +44,13 @@ ORDERED = [
 ]
 
 
-@pytest.mark.parametrize(("sort", "query"), ORDERED, ids=str)
-def test_a_long_list_comes_in_the_order_that_is_asked_for(
-    alice: httpx.Client, database: psycopg.Connection, sort: str, query: dict[str, str]
-) -> None:
-    """Over several pages, with equal tasks on both sides of each page's end."""
-    fill_unordered(database)
-    tasks = alice.get(ALICE.tasks).json()
-    wanted = [
-        task
-        for task in tasks
-        if ("q" not in query or "milk" in task["title"])
-        and ("is_completed" not in query or task["is_completed"] is (query["is_completed"] == "true"))
-    ]
-    wanted.sort(key=lambda task: (task[sort.removeprefix("-")], task["id"]), reverse=sort.startswith("-"))
-    assert len(wanted) > 2 * PAGE_ROWS
-    assert alice.get(ALICE.tasks, params={"sort": sort, **query}).json() == wanted
+@pytest.fixture(scope="module")
+def unordered(make_database: MakeDatabase) -> Iterator[tuple[httpx.Client, list[dict[str, Any]]]]:
+    """Alice's client, and eleven thousand tasks of hers, of which many are equal in each order."""
+    with open_scene(make_database(), DATABASE_TIMEOUT="20", DATABASE_SEARCH_TIMEOUT="20") as scene:
+        fill_unordered(scene.database)
+        scene.client.headers.update(ALICE.headers)
+        yield scene.client, scene.client.get(ALICE.tasks).json()
 
 
 def fill_unordered(database: psycopg.Connection) -> None:
@@ -69,6 +61,23 @@ def fill_unordered(database: psycopg.Connection) -> None:
         " '2026-01-05Z'::timestamptz + n * 31 % 900 * interval '1 second',"
         " '2026-01-06Z'::timestamptz + n * 17 % 800 * interval '1 second' FROM generate_series(1, 11000) AS n"
     )
+
+
+@pytest.mark.parametrize(("sort", "query"), ORDERED, ids=str)
+def test_a_long_list_comes_in_the_order_that_is_asked_for(
+    unordered: tuple[httpx.Client, list[dict[str, Any]]], sort: str, query: dict[str, str]
+) -> None:
+    """Over several pages, with equal tasks on both sides of each page's end."""
+    client, tasks = unordered
+    wanted = [
+        task
+        for task in tasks
+        if ("q" not in query or "milk" in task["title"])
+        and ("is_completed" not in query or task["is_completed"] is (query["is_completed"] == "true"))
+    ]
+    wanted.sort(key=lambda task: (task[sort.removeprefix("-")], task["id"]), reverse=sort.startswith("-"))
+    assert len(wanted) > 2 * PAGE_ROWS
+    assert client.get(ALICE.tasks, params={"sort": sort, **query}).json() == wanted
 
 
 def test_a_list_longer_than_one_order_is_whole(alice: httpx.Client, database: psycopg.Connection) -> None:
