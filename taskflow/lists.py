@@ -106,13 +106,13 @@ class TaskList:
         while after is not None:
             values = {**self._filters, "user_id": self.user_id, "after_key": after[0], "after_id": after[1]}
             pages = deque(await self.database.fetch_all(order, values))
-            is_full = len(pages) == statements.ORDER_ROWS // statements.PAGE_ROWS
+            is_full = len(pages) == statements.ORDER_ROWS // statements.PLACES
             after = None
             while pages:
                 ids, last_key = ((value or b"").decode() for value in pages.popleft())
                 async for tasks in self._read_places(ids):
                     yield tasks
-                if is_full and not pages and ids.count(",") == statements.PAGE_ROWS - 1:
+                if is_full and not pages and ids.count(",") == statements.PLACES - 1:
                     after = last_key, int(ids.strip("{}").rpartition(",")[2])
 
     async def _read_places(self, ids: str) -> AsyncGenerator[bytes]:

@@ -114,6 +114,28 @@ def test_a_list_query_reads_no_tasks_but_its_users(
     assert any(f"tasks.{column}" in key for key in sorts) == (column != "id")
 
 
+@pytest.mark.parametrize("filters", [(), ("is_completed",)])
+@pytest.mark.parametrize(("sort", "after"), [("id", 54_900), ("-id", 50_100)])
+def test_a_page_far_into_a_list_passes_over_none_before_it(
+    database: psycopg.Connection, sort: str, after: int, filters: tuple[str, ...]
+) -> None:
+    """Or a whole list would cost the square of its length. Nearly all of the 5,000 tasks come before these pages."""
+    statement = statements.compile_query(sort, filters=frozenset(filters), is_continued=True)
+    first = statements.compile_query(sort, filters=frozenset(filters), is_continued=False)
+    values = {"user_id": "large", "is_completed": False, "limit": 50, "after_id": after, "after_key": str(after)}
+    assert count_pages(database, statement, values) <= count_pages(database, first, values) + 2
+
+
+def count_pages(database: psycopg.Connection, statement: Statement, values: dict[str, object]) -> int:
+    """Run a statement, and return how many pages of the database it has looked at."""
+    with psycopg.RawCursor(database) as cursor:
+        given = [values[name] for name in statement.parameters]
+        rows = cursor.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement.text, given).fetchone()
+    assert rows is not None
+    plan: dict[str, int] = rows[0][0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
 @pytest.mark.parametrize("filters", [(), ("is_completed",), ("q",), ("is_completed", "q")])
 def test_the_tasks_of_an_order_are_found_by_their_ids(database: psycopg.Connection, filters: tuple[str, ...]) -> None:
     """In one walk along the index; no task is compared with all ids of the page."""

@@ -15,7 +15,7 @@ FIND_OWNER, which tells somebody else's task from none; FIND_KEY, which each pro
 
 from taskflow.statements.keys import AGED_ROWS, DELETE_AGED_KEYS, FIND_KEY, INSERT_TASK_ONCE
 from taskflow.statements.lists import LIST_TASKS, PAGE_BYTES, PAGE_ROWS, compile_query
-from taskflow.statements.orders import ORDER_ROWS, compile_order, compile_places
+from taskflow.statements.orders import ORDER_ROWS, PLACES, compile_order, compile_places
 from taskflow.statements.tasks import DELETE_TASK, FIND_OWNER, INSERT_TASK, SELECT_TASK, UPDATE_TASK
 from taskflow.statements.versions import SELECT_LIST_VERSION
 
@@ -31,6 +31,7 @@ __all__ = [
     "ORDER_ROWS",
     "PAGE_BYTES",
     "PAGE_ROWS",
+    "PLACES",
     "SELECT_LIST_VERSION",
     "SELECT_TASK",
     "UPDATE_TASK",

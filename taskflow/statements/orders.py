@@ -12,8 +12,11 @@ from sqlmodel import col
 from taskflow.database import Statement
 from taskflow.models import Task
 from taskflow.statements.columns import COLUMNS, IS_OWNERS, TASK, compile_statement, write_columns, write_json
-from taskflow.statements.lists import PAGE_BYTES, PAGE_ROWS
+from taskflow.statements.lists import PAGE_BYTES
 from taskflow.statements.selections import list_conditions, select_found
+
+PLACES = 4_000
+"""How many tasks one statement reads by their ids at the most: as they lie apart, more at once cost less each."""
 
 ORDER_ROWS = 100_000
 """How many ids of an order one statement reads: 1.7 MB at the most. A longer list is sorted again after them."""
@@ -31,7 +34,7 @@ def compile_order(sort: str, *, filters: frozenset[str]) -> Statement:
     ids = func.ARRAY(found.limit(literal_column(str(ORDER_ROWS))).scalar_subquery(), type_=ARRAY(BigInteger))
     order = select(ids.label("ids")).cte("places").prefix_with("MATERIALIZED")
     one: ColumnElement[int] = literal_column("1")
-    size: ColumnElement[int] = literal_column(str(PAGE_ROWS))
+    size: ColumnElement[int] = literal_column(str(PLACES))
     count = func.cardinality(order.c.ids)
     (last_key,) = write_columns([COLUMNS[column]])
     last = select(last_key).where(IS_OWNERS, col(Task.id) == order.c.ids[count]).correlate(order).scalar_subquery()

@@ -67,7 +67,12 @@ def _select_by_id(*, is_descending: bool, is_continued: bool) -> Select[Any]:
     place = tuple_(*list_sort_keys(COLUMNS, "id"))
     # Not `=`: what is constant is no part of an order for PostgreSQL. But an equality that others can tell a user by.
     is_owners = col(Task.user_id) == any_(array([owner]))
-    return select(Task).where(is_owners, place > tuple_(owner, least), place < tuple_(owner, greatest))
+    found = select(Task).where(is_owners, place > tuple_(owner, least), place < tuple_(owner, greatest))
+    if edge is None:
+        return found
+    # Beside that equality, PostgreSQL begins to walk the index where the id says, not where the pair does: without it,
+    # each page would pass over all those before.
+    return found.where(col(Task.id) < edge if is_descending else col(Task.id) > edge)
 
 
 def list_order(columns: Columns, sort: str) -> list[ColumnElement[Any]]:
