@@ -26,6 +26,9 @@ HEADS_AHEAD = 4
 In memory, many small headers take a hundred times what they take on the wire, and nobody has asked for a token yet.
 """
 
+_TELLING = frozenset({b"expect", b"transfer-encoding"})
+"""The fields that say how the body comes; few requests have them."""
+
 
 class StrictProtocol(HttpToolsProtocol):
     """uvicorn's protocol, whose callbacks for the parser raise a Problem for what is too large or ambiguous.
@@ -54,6 +57,7 @@ class StrictProtocol(HttpToolsProtocol):
         """Whether the parser, as it has been asked for another protocol, reports the message's end too early."""
         self._head_bytes = 0
         self._hosts = 0
+        self._tells = False
 
     @property
     def is_endless(self) -> bool:
@@ -68,6 +72,7 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.is_receiving = self.is_in_head = True
         self._head_bytes = self._hosts = self.bytes_without_body = 0
+        self._tells = False
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -82,7 +87,11 @@ class StrictProtocol(HttpToolsProtocol):
         if self.is_in_head:
             # White space around a value is no part of it (RFC 9110, section 5.5); httptools keeps what is behind it.
             super().on_header(name, value.rstrip(b" \t"))
-            self._hosts += self.headers[-1][0] == b"host"
+            field = self.headers[-1][0]
+            if field == b"host":
+                self._hosts += 1
+            elif field in _TELLING:
+                self._tells = True
 
     def check_head(self, *, is_ahead: bool) -> None:
         """Judge a head that is complete; `is_ahead` says that an earlier request has yet to be answered."""
@@ -90,12 +99,13 @@ class StrictProtocol(HttpToolsProtocol):
         # httptools reads HTTP/0.9 too. With two hosts or none, a proxy and we could disagree about whose request it is.
         if version not in {"1.0", "1.1"} or self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
             raise RequestMalformed
-        # uvicorn looks for the expectation alone, and this is a list.
-        self.expect_100_continue = b"100-continue" in list_elements(self.headers, b"expect")
-        # httptools takes what was compressed before it was cut into chunks for what was meant. An empty element beside
-        # it is refused too: where a body ends must not depend on how lenient a proxy is (RFC 9112, section 11.2).
-        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
-            raise RequestMalformed
+        if self._tells:
+            # uvicorn looks for the expectation alone, and this is a list.
+            self.expect_100_continue = b"100-continue" in list_elements(self.headers, b"expect")
+            # httptools takes what was compressed before it was cut into chunks for what was meant. An empty element
+            # beside it is refused too: where a body ends must not depend on a proxy (RFC 9112, section 11.2).
+            if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+                raise RequestMalformed
         # To llhttp, CONNECT is an upgrade too.
         self.ignores_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if is_ahead:
