@@ -1,4 +1,4 @@
-from taskflow.cli import main
+from taskflow.cli.main import main
 
 if __name__ == "__main__":
     main()

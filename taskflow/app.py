@@ -18,9 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from taskflow import health, tasks
-from taskflow.auth import TokenVerifier
-from taskflow.boundary import ErrorBoundary, answer_defect
+from taskflow.auth.tokens import TokenVerifier
 from taskflow.contract.documents import make_document_router
 from taskflow.contract.enforcement import ContractEnforcement
 from taskflow.contract.loading import (
@@ -33,17 +31,19 @@ from taskflow.contract.loading import (
 )
 from taskflow.contract.routing import ContractRouting
 from taskflow.contract.security import make_bearer_handler
-from taskflow.cors import Cors
-from taskflow.cursors import Cursors
 from taskflow.database import Database
 from taskflow.errors import MethodNotAllowed, PathNotFound
-from taskflow.headers import SecurityHeaders
-from taskflow.health import Readiness
-from taskflow.idempotency import KeyExpiry
-from taskflow.logs import RequestLog, note_operation, note_user
-from taskflow.metrics import Metrics
+from taskflow.observability.logs import RequestLog, note_operation, note_user
+from taskflow.observability.metrics import Metrics
+from taskflow.observability.tracing import RequestTracing, TracedDatabase, make_tracing
+from taskflow.operations import health, tasks
+from taskflow.operations.cursors import Cursors
+from taskflow.operations.health import Readiness
+from taskflow.operations.idempotency import KeyExpiry
 from taskflow.settings import Settings
-from taskflow.tracing import RequestTracing, TracedDatabase, make_tracing
+from taskflow.web.cors import Cors
+from taskflow.web.error_handler import ErrorBoundary, answer_defect
+from taskflow.web.security_headers import SecurityHeaders
 
 
 class _Part(Protocol):
@@ -141,7 +141,7 @@ def _pass_over(_fact: object) -> None:
 def _resolve_handler(parts: Mapping[str, object], operation_id: str) -> Callable[..., Awaitable[ASGIApp]]:
     """Find the handler of an operationId, with the parts of the application that it takes by name.
 
-    listTasks is taskflow.tasks.list_tasks; the supervisor's are in taskflow.health.
+    listTasks is taskflow.operations.tasks.list_tasks; the supervisor's are in taskflow.operations.health.
     """
     name = underscore(operation_id)
     handler = getattr(health, name, None) or getattr(tasks, name)

@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from taskflow.embedded import run_postgres
+from taskflow.cli.embedded import run_postgres
 from tests.support.cast import ALICE, BOB, SECRET, User
 from tests.support.contract import check_response
 from tests.support.development import make_state_folder

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from taskflow.migrations import NEWEST_VERSION, MigrationError, migrate
+from taskflow.database.migrations import NEWEST_VERSION, MigrationError, migrate
 from tests.conftest import MakeDatabase, make_url
 from tests.support.cast import ALICE, SECRET, User
 from tests.support.contract import check_response

@@ -6,10 +6,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from taskflow import app, checks
-from taskflow.checks import Result, run_checks
-from taskflow.embedded import installation
-from taskflow.migrations import NEWEST_VERSION, migrate
+from taskflow import app
+from taskflow.cli import checks
+from taskflow.cli.checks import Result, run_checks
+from taskflow.cli.embedded import installation
+from taskflow.database.migrations import NEWEST_VERSION, migrate
 from taskflow.settings import Settings
 from tests.conftest import MakeDatabase
 from tests.support.cast import SECRET

@@ -10,8 +10,8 @@ import pytest
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from taskflow.embedded import run_postgres
-from taskflow.migrations import NEWEST_VERSION, migrate
+from taskflow.cli.embedded import run_postgres
+from taskflow.database.migrations import NEWEST_VERSION, migrate
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, SECRET, authorize
 from tests.support.development import make_state_folder

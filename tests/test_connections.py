@@ -14,9 +14,9 @@ from psycopg.conninfo import conninfo_to_dict
 from taskflow.database import Database, Row, Statement
 from taskflow.database.connection import Connection
 from taskflow.database.failures import DatabaseDefect
+from taskflow.database.migrations import migrate
 from taskflow.database.pool import Pool, PoolExhausted
 from taskflow.errors import DatabaseUnavailable
-from taskflow.migrations import migrate
 from tests.conftest import MakeDatabase
 from tests.support.settings import make_settings
 from tests.support.silence import run_leaving_database

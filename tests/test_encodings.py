@@ -6,8 +6,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from taskflow.migrations import NEWEST_VERSION, MigrationError, migrate
-from taskflow.migrations.upgrade import upgrade
+from taskflow.database.migrations import NEWEST_VERSION, MigrationError, migrate
+from taskflow.database.migrations.upgrade import upgrade
 from tests.conftest import MakeDatabase, make_url
 from tests.support.cast import ALICE, SECRET
 from tests.support.faults import open_client, run_impatient_server

@@ -12,8 +12,8 @@ import pytest
 from taskflow.contract.loading import read_contract
 from taskflow.contract.schema import compile_schema
 from taskflow.errors import FieldError
-from taskflow.fields import list_elements
-from taskflow.logs import make_record
+from taskflow.observability.logs import make_record
+from taskflow.web.fields import list_elements
 from tests.support.cast import ALICE
 from tests.support.contract import load_contract
 from tests.support.problems import expect_problem

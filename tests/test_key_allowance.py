@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskflow.keys.allowance import Allowance
+from taskflow.auth.jwks.allowance import Allowance
 
 
 @pytest.mark.parametrize("start", [0.0, 1000.0])

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from taskflow.database import Database
-from taskflow.idempotency import KeyExpiry
-from taskflow.migrations import migrate
-from taskflow.statements import AGED_ROWS
+from taskflow.database.migrations import migrate
+from taskflow.database.statements import AGED_ROWS
+from taskflow.operations.idempotency import KeyExpiry
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.logs import open_scene

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from taskflow.auth.jwks import KeyEndpoint, KeysError, KeySet, PublishedKey
+from taskflow.auth.jwks.document import read_key_set
 from taskflow.errors import KeysUnavailable, TokenInvalid
-from taskflow.keys import KeyEndpoint, KeysError, KeySet, PublishedKey
-from taskflow.keys.document import read_key_set
 from tests.support.keys import SigningKey, run_key_server
 from tests.support.settings import make_settings
 

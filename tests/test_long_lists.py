@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from taskflow.statements import PAGE_BYTES, PAGE_ROWS
+from taskflow.database.statements import PAGE_BYTES, PAGE_ROWS
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
 from tests.support.lists import MANY, begin_to_read, fill

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from taskflow.metrics import BUCKETS, count_together
+from taskflow.observability.metrics import BUCKETS, count_together
 from taskflow.settings import SettingsError
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port

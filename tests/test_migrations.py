@@ -12,8 +12,8 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from taskflow.migrations import NEWEST_VERSION, VERSION_TABLE, MigrationError, migrate, read_version
-from taskflow.models import Task
+from taskflow.database.migrations import NEWEST_VERSION, VERSION_TABLE, MigrationError, migrate, read_version
+from taskflow.database.models import Task
 from tests.conftest import MakeDatabase, make_url
 
 SPECIFIED_SCHEMA = """

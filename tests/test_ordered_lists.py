@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from taskflow.statements import ORDER_ROWS, PAGE_BYTES, PAGE_ROWS, PLACES
+from taskflow.database.statements import ORDER_ROWS, PAGE_BYTES, PAGE_ROWS, PLACES
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.lists import MANY, begin_to_read, fill

@@ -7,9 +7,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
 
-from taskflow import statements
-from taskflow.database import Statement
-from taskflow.migrations import migrate
+from taskflow.database import Statement, statements
+from taskflow.database.migrations import migrate
 from tests.conftest import MakeDatabase
 
 VALUES = {

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.utils import base64url_encode
 
-from taskflow.keys.document import read_key_set
+from taskflow.auth.jwks.document import read_key_set
 from tests.support.cast import ALICE, BOB, SECRET, sign
 from tests.support.contract import check_response
 from tests.support.keys import KeyServer, SigningKey, claim_better_auths, run_key_server

@@ -5,8 +5,8 @@ from time import monotonic
 
 import pytest
 
-from taskflow.reception import FLOOD, REPORT_SECONDS, Reception
-from taskflow.repeats import PAUSE_SECONDS, Repeats
+from taskflow.server.limits import FLOOD, REPORT_SECONDS, Reception
+from taskflow.server.repeats import PAUSE_SECONDS, Repeats
 from taskflow.settings import load_settings
 from tests.support.cast import SECRET
 

@@ -6,7 +6,7 @@ import time
 import jwt
 import pytest
 
-from taskflow.auth import TokenVerifier, VerifiedToken, VerifiedTokens
+from taskflow.auth.tokens import TokenVerifier, VerifiedToken, VerifiedTokens
 from taskflow.errors import TokenExpired, TokenSignatureInvalid
 from tests.support.cast import ALICE, BOB, sign
 from tests.support.settings import make_settings

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from taskflow.auth import TokenVerifier
+from taskflow.auth.tokens import TokenVerifier
 from taskflow.errors import TokenSignatureInvalid
 from tests.support.keys import SigningKey, claim_better_auths, run_key_server
 from tests.support.settings import make_settings

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import uvicorn
 
-from taskflow import processes
-from taskflow.migrations import NEWEST_VERSION
+from taskflow.database.migrations import NEWEST_VERSION
+from taskflow.server import workers
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, SECRET
 from tests.support.faults import run_impatient_server
@@ -135,7 +135,7 @@ def test_a_worker_that_no_longer_moves_keeps_no_connection_waiting(pair: Server)
 
 def test_a_worker_that_starts_slowly_is_not_killed_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its imports may take longer than a worker may take to answer later on; there is an end to this patience too."""
-    worker = processes.Worker(uvicorn.Config("nothing:app"), [], lambda _: pytest.fail("nobody asks for a server"))
+    worker = workers.Worker(uvicorn.Config("nothing:app"), [], lambda _: pytest.fail("nobody asks for a server"))
     # It runs, and never answers.
     worker.process = get_context("spawn").Process(target=time.sleep, args=(60,))
     try:
@@ -145,8 +145,8 @@ def test_a_worker_that_starts_slowly_is_not_killed_for_it(monkeypatch: pytest.Mo
         for _ in range(3):
             worker.child_conn.send(obj=True)
         assert not worker.ping(timeout=0.01)
-        monkeypatch.setattr(processes, "WORKER_START_SECONDS", 0)
-        silent = processes.Worker(worker.config, [], lambda _: pytest.fail("nobody asks for a server"))
+        monkeypatch.setattr(workers, "WORKER_START_SECONDS", 0)
+        silent = workers.Worker(worker.config, [], lambda _: pytest.fail("nobody asks for a server"))
         silent.process = get_context("spawn").Process(target=time.sleep, args=(60,))
         silent.start()
         assert not silent.is_alive(timeout=0.01)

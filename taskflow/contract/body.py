@@ -16,7 +16,7 @@ from taskflow.errors import (
     MediaTypeUnsupported,
     Unprocessable,
 )
-from taskflow.fields import list_elements
+from taskflow.web.fields import list_elements
 
 Headers = Sequence[tuple[bytes, bytes]]
 

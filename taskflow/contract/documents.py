@@ -12,7 +12,7 @@ from starlette.routing import Route, Router
 
 from taskflow.contract.encodings import prefers_gzip
 from taskflow.contract.loading import Document
-from taskflow.etags import find_known
+from taskflow.web.etags import find_known
 
 _ASSETS = {
     "swagger-ui.css": "text/css",

@@ -12,11 +12,11 @@ from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from taskflow.concurrency.departure import note_client
 from taskflow.contract.body import BodyRule
 from taskflow.contract.loading import ContractError
 from taskflow.contract.parameters import Parameters
 from taskflow.contract.schema import compile_schema
-from taskflow.departure import note_client
 
 Handler = Callable[..., Awaitable[ASGIApp]]
 """Gives an answer, which is an ASGI application of its own."""

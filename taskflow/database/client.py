@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from taskflow.concurrency.departure import on_departure
 from taskflow.database.connection import Connection, Row
 from taskflow.database.deadline import Deadline
 from taskflow.database.failures import explain_failure
@@ -16,7 +17,6 @@ from taskflow.database.pool import Pool
 from taskflow.database.schema import SchemaKeeper
 from taskflow.database.shares import Borrower
 from taskflow.database.statement import Statement, Value
-from taskflow.departure import on_departure
 from taskflow.errors import ClientGone, DatabaseTimeout, DatabaseUnavailable
 from taskflow.settings import Settings
 

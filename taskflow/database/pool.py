@@ -13,10 +13,10 @@ from functools import partial
 
 import psycopg
 
+from taskflow.concurrency.departure import on_departure
 from taskflow.database.connection import Connection
 from taskflow.database.failures import name_error
 from taskflow.database.shares import SERVER, Borrower, Queue, Shares, Waiting
-from taskflow.departure import on_departure
 from taskflow.errors import ClientGone
 
 RECONNECT_SECONDS = (0.05, 1.0)

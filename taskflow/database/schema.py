@@ -7,9 +7,9 @@ from functools import partial
 
 import psycopg
 
+from taskflow.concurrency.threads import run_in_thread
 from taskflow.database.failures import name_error
-from taskflow.migrations import MigrationError, migrate
-from taskflow.threads import run_in_thread
+from taskflow.database.migrations import MigrationError, migrate
 
 MIGRATION_RETRY_SECONDS = 1.0
 """How long to wait before another try to reach a database that was not there at start."""

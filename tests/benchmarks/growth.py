@@ -16,8 +16,8 @@ import httpx
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
+from taskflow.cli.embedded import run_postgres
+from taskflow.database.migrations import migrate
 from tests.benchmarks.costs import read_cpu
 from tests.benchmarks.servers import TASKFLOW, run_contender
 from tests.conftest import make_url

@@ -10,7 +10,7 @@ from statistics import median
 import httpx
 import psycopg
 
-from taskflow import statements
+from taskflow.database import statements
 from tests.benchmarks.servers import TASKFLOW, run_contender
 from tests.benchmarks.stage import SERVER_CORE, open_stage
 from tests.support.cast import User

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import psycopg
 
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
+from taskflow.cli.embedded import run_postgres
+from taskflow.database.migrations import migrate
 from tests.support.development import make_state_folder
 
 SERVER_CORE = {0}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from taskflow.migrations import migrate
+from taskflow.database.migrations import migrate
 from tests.benchmarks.exchanges import EXCHANGES
 from tests.benchmarks.load import run_load
 from tests.benchmarks.servers import CONTENDERS, LIMIT, TASKFLOW, Contender, install_fastify, run_contender

@@ -135,7 +135,7 @@ def use_version_3_1(document: Document) -> None:
         (demand_parameter, "the contract and the handler of listTasks disagree about limit"),
         (make_body_optional, "nothing enforces the body of createTask, which is not required"),
         (drop_body, "the contract and the handler of createTask disagree about body"),
-        (add_operation, "module 'taskflow.tasks' has no attribute 'delete_all_tasks'"),
+        (add_operation, "module 'taskflow.operations.tasks' has no attribute 'delete_all_tasks'"),
         (
             misspell_keyword,
             "components/schemas/CreateTaskDTO/properties/title: OpenAPI knows no maxLenght here",

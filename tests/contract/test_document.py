@@ -16,7 +16,7 @@ import yaml
 from inflection import underscore
 from openapi_spec_validator import validate
 
-from taskflow import health, tasks
+from taskflow.operations import health, tasks
 from tests.support.contract import CONTRACT, load_contract
 from tests.support.node import install_packages
 from tests.support.server import REPOSITORY
@@ -65,7 +65,7 @@ def test_an_operation_is_written_in_the_order_of_the_house(operation: dict[str, 
 
 
 def test_every_operation_is_a_handler_and_every_handler_an_operation() -> None:
-    """An operationId is camelCase, as clients name methods, and names a function in taskflow.tasks or health."""
+    """An operationId is camelCase, as clients name methods, and names a function in operations.tasks or health."""
     names = [operation["operationId"] for operation in OPERATIONS]
     handlers = {
         name

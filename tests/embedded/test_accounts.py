@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taskflow.embedded import run_postgres
+from taskflow.cli.embedded import run_postgres
 from tests.support.postgres import IS_ROOT, expect_refusal, find_server_processes, make_cluster, pretend_cluster
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from taskflow.embedded import run_postgres
+from taskflow.cli.embedded import run_postgres
 from tests.support.postgres import (
     MAKE_ROW,
     fetch,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from taskflow import embedded
-from taskflow.embedded import cluster, installation, locks, run_postgres
+from taskflow.cli import embedded
+from taskflow.cli.embedded import cluster, installation, locks, run_postgres
 from tests.support.postgres import (
     expect_refusal,
     fetch,

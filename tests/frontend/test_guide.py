@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taskflow.cors import EXPOSED, MAX_AGE_SECONDS
+from taskflow.web.cors import EXPOSED, MAX_AGE_SECONDS
 from tests.frontend.conftest import FRONTEND
 from tests.support.contract import load_contract
 from tests.support.server import REPOSITORY, Server, make_environment

@@ -14,11 +14,11 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
+from taskflow.cli.embedded import run_postgres
 from taskflow.database import Database, Row, Statement, schema
-from taskflow.embedded import run_postgres
+from taskflow.database.migrations import migrate
+from taskflow.database.statements import LIST_TASKS
 from taskflow.errors import DatabaseTimeout, DatabaseUnavailable
-from taskflow.migrations import migrate
-from taskflow.statements import LIST_TASKS
 from tests.conftest import MakeDatabase, make_url
 from tests.support.cast import ALICE, BOB
 from tests.support.faults import DEADLINE, TIMED_OUT, UNAVAILABLE, expect_503, open_client, run_impatient_server

@@ -7,9 +7,9 @@ from time import monotonic
 import httpx
 import pytest
 
-from taskflow.auth import TokenVerifier
+from taskflow.auth.tokens import TokenVerifier
 from taskflow.database import Database, Row, Statement, Value
-from taskflow.health import Readiness
+from taskflow.operations.health import Readiness
 from tests.conftest import MakeDatabase
 from tests.support.cast import SECRET
 from tests.support.cluster import Cluster, make_cluster
@@ -168,7 +168,7 @@ class CountingDatabase(Database):
 
 def test_many_probes_are_one_question(make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """None, where somebody else has had an answer shortly before."""
-    monkeypatch.setattr("taskflow.health.KNOWN_SECONDS", 60)
+    monkeypatch.setattr("taskflow.operations.health.KNOWN_SECONDS", 60)
 
     async def run() -> None:
         settings = make_settings(make_database())
@@ -187,7 +187,7 @@ def test_many_probes_are_one_question(make_database: MakeDatabase, monkeypatch: 
 
 def test_a_failure_is_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many ask for a while."""
-    monkeypatch.setattr("taskflow.health.KNOWN_SECONDS", 60)
+    monkeypatch.setattr("taskflow.operations.health.KNOWN_SECONDS", 60)
 
     async def run() -> None:
         settings = make_settings("postgresql://nobody@127.0.0.1:1/nothing", database_timeout=0.5)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from taskflow.server import allow_connections
+from taskflow.server.run import allow_connections
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from taskflow.transport import LITTLE_BYTES
+from taskflow.server.transport import LITTLE_BYTES
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB
 from tests.support.faults import open_client, run_impatient_server

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from taskflow.migrations import NEWEST_VERSION
+from taskflow.database.migrations import NEWEST_VERSION
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.faults import open_client, run_impatient_server

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from taskflow.embedded import run_postgres
-from taskflow.migrations import migrate
+from taskflow.cli.embedded import run_postgres
+from taskflow.database.migrations import migrate
 from tests.benchmarks.costs import read_memory
 from tests.benchmarks.servers import TASKFLOW, run_contender
 from tests.support.development import make_state_folder

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from taskflow.embedded.cluster import SERVER_OPTIONS, build_url, claim_data, create_cluster, stop_server
-from taskflow.embedded.installation import Installation, copy_binaries, prepare_installation, run_program
+from taskflow.cli.embedded.cluster import SERVER_OPTIONS, build_url, claim_data, create_cluster, stop_server
+from taskflow.cli.embedded.installation import Installation, copy_binaries, prepare_installation, run_program
 from tests.support.addresses import find_port
 from tests.support.development import make_state_folder
 from tests.support.processes import find_processes

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from taskflow.embedded import EmbeddedPostgresError, cluster, installation, run_postgres
+from taskflow.cli.embedded import EmbeddedPostgresError, cluster, installation, run_postgres
 from tests.support.server import REPOSITORY
 
 IS_ROOT = os.geteuid() == 0
@@ -22,7 +22,7 @@ OWNER = """
 import sys
 from pathlib import Path
 import psycopg
-from taskflow.embedded import run_postgres
+from taskflow.cli.embedded import run_postgres
 with run_postgres(Path(sys.argv[1])) as url:
     with psycopg.connect(url) as connection:
         connection.execute(sys.argv[2])

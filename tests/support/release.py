@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from taskflow.migrations import NEWEST_VERSION
+from taskflow.database.migrations import NEWEST_VERSION
 from tests.support.server import REPOSITORY
 
 NEXT_VERSION = f"{int(NEWEST_VERSION) + 1:04}"

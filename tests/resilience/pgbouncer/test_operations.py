@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from taskflow.statements import PAGE_ROWS, UPDATE_TASK
+from taskflow.database.statements import PAGE_ROWS, UPDATE_TASK
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB, User
 from tests.support.contract import check_response

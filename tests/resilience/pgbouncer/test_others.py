@@ -10,7 +10,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from taskflow.database import Database, Row, Statement
-from taskflow.statements import LIST_TASKS
+from taskflow.database.statements import LIST_TASKS
 from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.contract import check_response

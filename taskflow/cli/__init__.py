@@ -1,0 +1,1 @@
+"""The commands, and what stands in for the operator while developing."""

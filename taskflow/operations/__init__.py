@@ -1,0 +1,1 @@
+"""What the operations of the contract do, each a function of its name."""

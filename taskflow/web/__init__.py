@@ -1,0 +1,1 @@
+"""HTTP, wherever no operation is meant: answers, errors, header fields, CORS."""
