@@ -123,6 +123,31 @@ def test_a_search_finds_a_text_in_titles_and_descriptions(
         ("x\u0301", "\u0301"),
         ("x" + "\u0301\u0323" * 15, "x" + "\u0323" * 15 + "\u0301" * 15),
         ("e\u0301 " * 60, "\u00e9 " * 60),
+        # Long runs of letters, in scripts that put no spaces between words or whose block has marks too.
+        *(
+            (letters + " Cafe\u0301", text)
+            for letters in (
+                "\u0e01" * 40,
+                "\u1000" * 40,
+                "\u10d0" * 40,
+                "\u0628" * 35,
+                "\u0915" * 36,
+                "\U00012000" * 40,
+            )
+            for text in ("Caf\u00e9", "Cafe\u0301")
+        ),
+        ("\u1000" * 31 + "\u1025\u102e", "\u1026"),
+        ("\u1026", "\u1025\u102e"),
+        # Capitals that are two characters, and one in lower case.
+        ("T\u0308", "\u1e97"),
+        ("J\u030c", "\u01f0"),
+        ("H\u0331", "\u1e96"),
+        ("W\u030a", "\u1e98"),
+        ("\u1e97", "T\u0308"),
+        ("\u0399\u0308\u0301", "\u0390"),
+        ("\u0390", "\u0399\u0308\u0301"),
+        # Too many marks in a row to be put in order: the very text is found all the same.
+        ("x" + "\u0301\u0323" * 16, "x" + "\u0301\u0323" * 16),
     ],
     ids=ascii,
 )
