@@ -80,9 +80,26 @@ def test_two_authorization_headers_are_refused(second: str, anybody: httpx.Clien
     assert anybody.get(ALICE.tasks, headers=headers[::-1]).status_code == 401
 
 
-@pytest.mark.parametrize("header", [{"alg": "HS256"}, {"alg": "HS256", "typ": "at+jwt", "kid": "1"}])
-def test_the_header_need_not_name_a_type(header: dict[str, str], anybody: httpx.Client) -> None:
-    """Hand-written bridges sign with `jose`, which sets no `typ`."""
+@pytest.mark.parametrize("padding", ["=", "=="])
+@pytest.mark.parametrize("part", range(3))
+def test_a_token_has_no_padding(part: int, padding: str, anybody: httpx.Client) -> None:
+    """RFC 7515, section 2: one token would be several."""
+    parts = ALICE.token.split(".")
+    parts[part] += padding
+    expect_refusal(send(anybody, ".".join(parts)), INVALID)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "HS256"},
+        {"alg": "HS256", "typ": "at+jwt", "kid": "1"},
+        {"alg": "HS256", "typ": None},
+    ],
+    ids=str,
+)
+def test_the_header_need_not_name_a_type(header: dict[str, str | None], anybody: httpx.Client) -> None:
+    """Hand-written bridges sign with `jose`, which sets no `typ`; null says nothing either."""
     assert send(anybody, forge(header=header)).status_code == 200
 
 

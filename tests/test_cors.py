@@ -154,6 +154,13 @@ def test_every_operation_may_be_called_with_a_token_and_json(
     assert "X-Request-Id" in response.headers
 
 
+def test_a_page_may_ask_for_the_head_of_what_it_may_get(browser: httpx.Client) -> None:
+    """`fetch` sends a preflight for HEAD with a token too."""
+    response = ask(browser, ALICE.tasks, "HEAD", "authorization")
+    assert response.status_code == 200
+    assert "HEAD" in response.headers["Access-Control-Allow-Methods"].split(", ")
+
+
 EVERY_HEADER = [
     "Accept",
     "Accept-Language",

@@ -145,6 +145,15 @@ def test_nothing_private_is_ever_logged(make_database: MakeDatabase) -> None:
             assert str(private) not in log
 
 
+def test_a_token_in_a_path_is_not_logged(make_database: MakeDatabase) -> None:
+    """Somebody may put it where the user's id should stand."""
+    with open_scene(make_database()) as scene:
+        for path in (f"/{ALICE.token}", f"/api/{ALICE.token}/tasks", f"/api/{ALICE.token}x/tasks/1"):
+            scene.client.get(path)
+        paths = [line["path"] for line in find_requests(scene.server)]
+    assert paths == ["/[token]", "/api/[token]/tasks", "/api/[token]/tasks/1"]
+
+
 def test_an_unexpected_error_is_logged_with_its_trace(make_database: MakeDatabase) -> None:
     """The client gets a constant; the operator finds the trace under the request's id."""
     with open_scene(make_database()) as scene:

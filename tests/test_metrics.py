@@ -261,7 +261,8 @@ def count_lists(url: str) -> float:
 def test_they_can_be_moved_to_another_port(make_database: MakeDatabase, workers: str) -> None:
     """Which the proxy in front of the API does not lead to; the API's own knows nothing of them then."""
     port = find_port()
-    with run_impatient_server(make_database(), "--workers", workers, METRICS_PORT=str(port)) as server:
+    variables = {"METRICS_PORT": str(port), "DATABASE_TIMEOUT": "20"}
+    with run_impatient_server(make_database(), "--workers", workers, **variables) as server:
         for _ in range(20):
             assert httpx.get(server.url + ALICE.tasks, headers=ALICE.headers).status_code == 200
         assert httpx.get(f"{server.url}/metrics").status_code == 404

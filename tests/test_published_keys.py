@@ -302,9 +302,16 @@ def test_a_key_that_cannot_be_used_is_passed_over(entry: Any) -> None:  # noqa: 
     ids=ALGORITHMS,
 )
 def test_a_key_need_not_name_its_algorithm_nor_its_use(key: SigningKey, algorithm: str) -> None:
-    """Its kind tells; of RSA's two, the usual one."""
+    """Its kind tells; of RSA's two, both (RFC 7517, section 4.4), the usual one first."""
     plain = {name: value for name, value in key.published.items() if name != "alg"}
     assert read_key_set(json.dumps({"keys": [plain]}).encode())[key.kid].algorithm == algorithm
+
+
+@pytest.mark.parametrize("name", ["RS256", "PS256"])
+def test_an_rsa_key_that_names_no_algorithm_verifies_both(name: str) -> None:
+    plain = {member: value for member, value in KEYS[name].published.items() if member != "alg"}
+    (key,) = read_key_set(json.dumps({"keys": [plain]}).encode()).values()
+    assert list(key.jwks) == ["RS256", "PS256"]
 
 
 @pytest.mark.parametrize("members", [("alg",), ("use",), ("key_ops",), ("alg", "use", "key_ops", "d", "x5c", "oth")])

@@ -87,6 +87,8 @@ class TokenVerifier:
         return known.user
 
     async def _verify(self, token: str) -> dict[str, Any]:
+        if "=" in token:
+            raise TokenInvalid("padded")  # RFC 7515, section 2
         try:
             key, rules = await self._choose_key(_read_header(token))
             if key is not self._secret:
@@ -118,7 +120,8 @@ class TokenVerifier:
 
     async def _choose_key(self, header: dict[str, Any]) -> tuple[PyJWK, dict[str, Any]]:
         """Give the key for a token with this header, and what its claims must be."""
-        kind = str(header.get("typ", "JWT")).lower().removeprefix("application/")
+        typ = header.get("typ")
+        kind = "jwt" if typ is None else str(typ).lower().removeprefix("application/")
         if kind not in TOKEN_TYPES:
             raise TokenInvalid("typ is that of another kind of token")
         algorithm, kid = header.get("alg"), header.get("kid")

@@ -79,6 +79,8 @@ def _check_reference(reference: object, document: Document, place: str) -> None:
 
 
 def list_methods(document: Document) -> list[str]:
-    """Give the HTTP methods that the contract's operations use, in upper case."""
+    """Give the HTTP methods that the contract's operations use, in upper case; HEAD goes with GET."""
     keys = {key.upper() for item in document.get("paths", {}).values() for key in item}
-    return sorted(keys & {"GET", "PUT", "POST", "DELETE", "PATCH"})
+    if "GET" in keys:
+        keys.add("HEAD")
+    return sorted(keys & {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"})

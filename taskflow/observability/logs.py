@@ -39,6 +39,9 @@ _TRACEPARENT = re.compile(
 )
 """W3C Trace Context, section 3.2; versions that are yet to come may say more."""
 
+_TOKEN = re.compile(r"eyJ[\w-]+(?:\.[\w-]*)*")
+"""How a JWT begins, and all of it; somebody may put one where the user's id should stand."""
+
 requests = logging.getLogger("taskflow.requests")
 
 
@@ -129,7 +132,8 @@ class RequestLog:
                 self._observer.end_request(record.operation, status, seconds)
             if requests.isEnabledFor(logging.INFO):
                 duration = round(seconds * 1000, 2)
-                facts = {"method": method, "path": path[:MAX_TEXT], "status": status, "duration_ms": duration}
+                shown = _TOKEN.sub("[token]", path)[:MAX_TEXT]
+                facts = {"method": method, "path": shown, "status": status, "duration_ms": duration}
                 if record.reason is not None:
                     facts["reason"] = record.reason
                 for handler in self._handlers:

@@ -133,7 +133,9 @@ class Metrics:
         self._requests.labels(NONE, status).inc()
 
     def count_database_error(self, kind: str) -> None:
-        self._database_errors.labels(kind).inc()
+        # The first of its kind needs a file where workers count together, and it may be files that have run out.
+        with suppress(OSError):
+            self._database_errors.labels(kind).inc()
 
     def count_key_fetch(self, is_done: bool) -> None:  # noqa: FBT001  what is told of a fetch
         self._key_fetches.labels("done" if is_done else "failed").inc()

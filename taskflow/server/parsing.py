@@ -4,6 +4,7 @@ Both have none: a header may be as long as memory is, and what a proxy in front 
 """
 
 import asyncio
+import re
 from collections import deque
 from typing import Any
 
@@ -25,6 +26,9 @@ HEADS_AHEAD = 4
 
 In memory, many small headers take a hundred times what they take on the wire, and nobody has asked for a token yet.
 """
+
+_HOST = re.compile(rb"(?:\[[0-9A-Za-z:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?")
+"""A host and a port (RFC 9110, section 7.2; RFC 3986, section 3.2.2). It may be empty."""
 
 _TELLING = frozenset({b"expect", b"transfer-encoding"})
 """The fields that say how the body comes; few requests have them."""
@@ -87,9 +91,11 @@ class StrictProtocol(HttpToolsProtocol):
         if self.is_in_head:
             # White space around a value is no part of it (RFC 9110, section 5.5); httptools keeps what is behind it.
             super().on_header(name, value.rstrip(b" \t"))
-            field = self.headers[-1][0]
+            field, value = self.headers[-1]
             if field == b"host":
                 self._hosts += 1
+                if not _HOST.fullmatch(value):
+                    raise RequestMalformed
             elif field in _TELLING:
                 self._tells = True
 
@@ -100,8 +106,8 @@ class StrictProtocol(HttpToolsProtocol):
         if version not in {"1.0", "1.1"} or self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
             raise RequestMalformed
         if self._tells:
-            # uvicorn looks for the expectation alone, and this is a list.
-            self.expect_100_continue = b"100-continue" in list_elements(self.headers, b"expect")
+            # uvicorn looks for the expectation alone, and this is a list; of HTTP/1.0 it is ignored (RFC 9110, 10.1.1).
+            self.expect_100_continue = version == "1.1" and b"100-continue" in list_elements(self.headers, b"expect")
             # httptools takes what was compressed before it was cut into chunks for what was meant. An empty element
             # beside it is refused too: where a body ends must not depend on a proxy (RFC 9112, section 11.2).
             if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):

@@ -37,6 +37,23 @@ REQUESTS = {
     "a version of the future": b"GET /docs HTTP/4.2\r\nHost: test\r\n\r\n",
     "no host": b"GET /docs HTTP/1.1\r\n\r\n",
     "two hosts": write_head("GET", b"/docs", b"Host: other"),
+    **{
+        f"the host {host!r}": b"GET /docs HTTP/1.1\r\nHost: %b\r\n\r\n" % host
+        for host in (
+            b"a b",
+            b"a/b",
+            b"u@h",
+            b"a?b",
+            b"a#b",
+            b"h:80:90",
+            b"h:abc",
+            b"[::1",
+            b'"x"',
+            b"<x>",
+            b"%zz",
+            b"\xff",
+        )
+    },
     "a header without a colon": write_head("GET", b"/docs", b"X-Odd"),
     "a header with a space before its colon": write_post(b"Content-Length : %d" % len(BODY)),
     "a header with a NUL": write_head("GET", b"/docs", b"X-Odd: a\x00b"),
@@ -165,6 +182,26 @@ def test_a_client_that_has_said_all_is_answered(server: Server, alice: httpx.Cli
             assert [wire.read_answer().json() for _ in range(2)] == [[task]] * 2
             assert wire.read_to_end() == b""
     assert alice.get(ALICE.tasks).json() == [task]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [b"", b"test", b"test:", b"test:80", b"[::1]:8000", b"[fe80::1]", b"1.2.3.4", b"a_b.example", b"x%2Dy", b"h."],
+)
+def test_every_host_and_port_is_taken(host: bytes, server: Server) -> None:
+    """RFC 9110, section 7.2; it may be empty."""
+    with connect(server) as wire:
+        wire.send(b"GET /openapi.json HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+        assert wire.read_answer().status_code == 200
+
+
+def test_an_old_client_is_told_to_go_on_by_nothing(server: Server, alice: httpx.Client) -> None:
+    """HTTP/1.0 knows no interim answers (RFC 9110, section 10.1.1)."""
+    head = write_head("POST", TASKS, LENGTH, b"Expect: 100-continue", user=ALICE).replace(b"HTTP/1.1", b"HTTP/1.0")
+    with connect(server) as wire:
+        wire.send(head, BODY)
+        assert wire.read_answer().status_code == 201
+    assert len(alice.get(ALICE.tasks).json()) == 1
 
 
 def test_an_old_client_is_served(server: Server, alice: httpx.Client) -> None:

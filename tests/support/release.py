@@ -33,6 +33,6 @@ def make_next_release(*statements: str) -> Iterator[dict[str, str]]:
         package = Path(folder) / "taskflow"
         shutil.copytree(REPOSITORY / "taskflow", package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(REPOSITORY / "openapi" / "openapi.yaml", package / "openapi.yaml")
-        migration = package / "migrations" / "versions" / f"{NEXT_VERSION}_next.py"
+        migration = package / "database" / "migrations" / "versions" / f"{NEXT_VERSION}_next.py"
         migration.write_text(_MIGRATION.format(version=NEXT_VERSION, newest=NEWEST_VERSION, statements=statements))
         yield {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "HOME": os.environ.get("HOME", "/")}

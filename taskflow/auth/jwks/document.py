@@ -131,8 +131,8 @@ def _list_names(members: Mapping[str, Any]) -> list[str]:
     if "alg" in members:
         # As it is written: `jose`, which Better Auth signs with, takes no other name for it either.
         return [name for name in fitting + others if name == members["alg"]]
-    # Better Auth always says which; without it, what is usual for keys of this kind, by all of its names.
-    return [*fitting[:1], *others]
+    # Better Auth always says which; without it, a key is for all that its kind can do (RFC 7517, section 4.4).
+    return fitting + others
 
 
 def _prepare(members: Mapping[str, Any], name: str) -> PyJWK:

@@ -68,7 +68,8 @@ def test_the_deadline_is_kept_and_nothing_is_written_later(
         assert 0.8 * DEADLINE <= monotonic() - started < 2 * DEADLINE
         expect_503(response, TIMED_OUT)
         waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        assert database.execute(waiting).fetchall() == []
+        # PostgreSQL may need a moment to hear of it.
+        wait_for(lambda: database.execute(waiting).fetchall() == [], 10)
         assert client.get(path).json() == task
     assert client.get(path).json() == task
     assert client.patch(path, json={"title": "In time"}).json()["title"] == "In time"
