@@ -21,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEGINNING = re.compile(r"(?:export\s+)?(?:'[^']*'|[^=#\s]*)\s*=\s*")
 QUOTES = "'\""
 _QUOTED = {quote: re.compile(rf"{quote}(?:\\.|[^\\{quote}])*{quote}") for quote in QUOTES}
+_ASSIGNED = re.compile(r"(?:\s|;|\\n)\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 _FOREIGN_QUOTES = "`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
@@ -65,13 +66,17 @@ def read_dotenv(path: Path, variables: Collection[str]) -> Dotenv:
             variable = binding.key.upper()
             raw = text[_end_of_beginning(text) :]
             environment = {**os.environ, **expanded}
+            _check_for_another(binding.key, binding.value, raw, variables)
             if variable in variables:
-                _check_value(variable, binding.value, raw, variables)
+                _check_value(variable, binding.value, raw)
                 _check_expansion(variable, binding.value, raw, environment)
+            value = _expand(binding.value, raw, environment)
+            if variable in variables:
+                _check_expanded(variable, value, binding.value)
         except ValueError as mistake:
             mistakes.append(f"{where} {mistake}.")
             continue
-        expanded[binding.key] = _expand(binding.value, raw, environment)
+        expanded[binding.key] = value
         if variable in lines:
             found.warnings.append(f"{where} {_speak(binding.key)} is set again; line {lines[variable]} is overridden.")
         lines[variable] = line
@@ -122,18 +127,30 @@ def _check_line(binding: Binding, text: str) -> None:
         raise ValueError("what stands before the = is not the name of a variable (letters, digits and _)")
 
 
-def _check_value(variable: str, value: str, raw: str, variables: Collection[str]) -> None:
-    """Raise ValueError where a value without quotes is another one than `raw`, its text in the file, looks like."""
+def _check_for_another(name: str, value: str, raw: str, variables: Collection[str]) -> None:
+    """Raise ValueError where a value without quotes has swallowed the assignment of a variable that counts.
+
+    In another program's value, such as `host=... port=...`, small letters are that program's.
+    """
     if raw[:1] in _QUOTED:
         return
+    others = _ASSIGNED.findall(value)
+    if any(other in variables or (name.upper() in variables and other.upper() in variables) for other in others):
+        raise ValueError(f"another assignment follows the value of {_speak(name)}; begin a new line for it")
+
+
+def _check_value(variable: str, value: str, raw: str) -> None:
+    """Raise ValueError where a value is another one than `raw`, its text in the file, looks like."""
+    if raw[:1] in _QUOTED:
+        return
+    if value.startswith("#"):
+        raise ValueError(f"the value of {variable} begins with #; quote it, or put a blank before the comment")
     if raw and raw[0] in _FOREIGN_QUOTES:
         raise ValueError(f"the value of {variable} begins with a character that is not a quote here; use \" or '")
     if value[-1:] in _QUOTED and value.count(value[-1]) % 2:
         raise ValueError(f"the value of {variable} ends in a quote that nothing opens; remove it, or quote all of it")
     if value.endswith("\\"):
         raise ValueError(f"the value of {variable} ends in a backslash; write it on one line, or in single quotes")
-    if any(name in variables for name in re.findall(r"\s([A-Za-z_]+)=", value)):
-        raise ValueError(f"another assignment follows the value of {variable}; begin a new line for it")
 
 
 def _check_expansion(variable: str, value: str, raw: str, environment: Mapping[str, str]) -> None:
@@ -154,11 +171,23 @@ def _check_expansion(variable: str, value: str, raw: str, environment: Mapping[s
             )
 
 
+def _check_expanded(variable: str, value: str, before: str) -> None:
+    """Raise ValueError where nothing is left of a value: it would count as one that is not set."""
+    if before and not value:
+        raise ValueError(f"the value of {variable} comes to nothing: what it names in ${{}} is empty")
+
+
 def _expand(value: str, raw: str, environment: Mapping[str, str]) -> str:
-    """Put in what `${NAME}` stands for; in single quotes, nothing."""
+    """Put in what `${NAME}` stands for; in single quotes every character stands for itself."""
     if raw.startswith("'"):
-        return value
+        return _value_in_quotes(raw)
     return "".join(atom.resolve(environment) for atom in parse_variables(value))
+
+
+def _value_in_quotes(raw: str) -> str:
+    """Return what stands between the quotes that a text begins with, as it is written but for escaped quotes."""
+    quoted = _QUOTED[raw[0]].match(raw)
+    return quoted[0][1:-1].replace(f"\\{raw[0]}", raw[0]) if quoted else ""
 
 
 def _end_of_beginning(text: str) -> int:

@@ -13,6 +13,9 @@ NO_ASSIGNMENT = "it is neither an assignment (NAME=value) nor a comment (#)"
 NO_NAME = "what stands before the = is not the name of a variable (letters, digits and _)"
 FOREIGN_QUOTE = "the value of JWT_AUDIENCE begins with a character that is not a quote here; use \" or '"
 UNOPENED = "the value of JWT_AUDIENCE ends in a quote that nothing opens; remove it, or quote all of it"
+COMMENT = "the value of JWT_AUDIENCE begins with #; quote it, or put a blank before the comment"
+ANOTHER = "another assignment follows the value of {}; begin a new line for it"
+EMPTY = "the value of JWT_AUDIENCE comes to nothing: what it names in ${} is empty"
 UNSET = (
     "the value of JWT_AUDIENCE names a variable in ${} that is not set; "
     "set it above, or write ${NAME:-default}; in single quotes it stands for itself"
@@ -51,6 +54,17 @@ def complain_of_file(folder: Path, text: str) -> list[str]:
         ('JWT_AUDIENCE="s3cr3t""', BEHIND),
         ('JWT_AUDIENCE="s3cr3t", "other"', BEHIND),
         ('JWT_AUDIENCE="s3cr3t";', BEHIND),
+        ("JWT_AUDIENCE=#s3cr3t", COMMENT),
+        ("JWT_AUDIENCE=# s3cr3t", COMMENT),
+        ("JWT_AUDIENCE=a PORT=1", ANOTHER.format("JWT_AUDIENCE")),
+        ("JWT_AUDIENCE=a port=1", ANOTHER.format("JWT_AUDIENCE")),
+        ("JWT_AUDIENCE=a\\nPORT=1", ANOTHER.format("JWT_AUDIENCE")),
+        ("NODE_ENV=production JWT_AUDIENCE=s3cr3t", ANOTHER.format("NODE_ENV")),
+        ("NODE_ENV=production; export JWT_AUDIENCE = s3cr3t", ANOTHER.format("NODE_ENV")),
+        ("NODE_ENV=it's JWT_AUDIENCE=s3cr3t", ANOTHER.format("NODE_ENV")),
+        ("NODE_ENV=a\\nJWT_AUDIENCE=s3cr3t", ANOTHER.format("NODE_ENV")),
+        ("JWT_AUDIENCE=${S3CR3T:-}", EMPTY),
+        ('JWT_AUDIENCE="${S3CR3T:-}"', EMPTY),
         ("JWT_AUDIENCE s3cr3t", NO_ASSIGNMENT),
         ("JWT_AUDIENCE: s3cr3t", NO_ASSIGNMENT),
         ("JWT_AUDIENCE", NO_ASSIGNMENT),
@@ -140,6 +154,11 @@ def test_every_line_that_is_wrong_gets_its_sentence(folder: Path) -> None:
         ("JWT_AUDIENCE=task#flow", "task#flow"),
         ('JWT_AUDIENCE="task # flow"', "task # flow"),
         ("JWT_AUDIENCE='#taskflow'", "#taskflow"),
+        ("JWT_AUDIENCE='a\\\\b'", "a\\\\b"),
+        ("JWT_AUDIENCE='a\\nb'", "a\\nb"),
+        ('JWT_AUDIENCE="a PORT=1"', "a PORT=1"),
+        ("OTHER_DSN=host=x port=5432 user=y\nJWT_AUDIENCE=taskflow", "taskflow"),
+        ("OTHER=x # PORT=1\nJWT_AUDIENCE=taskflow", "taskflow"),
         ("JWT_AUDIENCE=task=flow", "task=flow"),
         ("JWT_AUDIENCE=task flow", "task flow"),
         ("JWT_AUDIENCE=task'flow", "task'flow"),
