@@ -134,7 +134,16 @@ def _check_parameters(given: dict[str, str]) -> None:
     if "service" not in parameters:  # its hosts are in a file
         _check_hosts(parameters, names)
     _check_files(parameters, names)
+    _check_together(parameters, names)
     _ask_libpq(parameters, names)
+
+
+def _check_together(parameters: dict[str, str], names: dict[str, str]) -> None:
+    """Check what libpq admits, though no server that it leads to could serve."""
+    if parameters.get("target_session_attrs") in {"read-only", "standby"}:
+        raise ValueError(f"is wrong in {names['target_session_attrs']}, which must lead to a server that takes changes")
+    if parameters.get("sslmode") == "disable" and parameters.get("channel_binding") == "require":
+        raise ValueError(f"is wrong in {names['channel_binding']}, which needs TLS, and sslmode is disable")
 
 
 def _check_value(name: str, value: str, shown: str) -> None:

@@ -71,6 +71,8 @@ def check_header_names(names: tuple[str, ...]) -> tuple[str, ...]:
         mistake = None
         if name == "*":
             mistake = "is *, which means nothing where credentials are sent; name each header"
+        elif "*" in name:
+            mistake = "has a *, which stands for nothing else; name each header"
         elif not _TOKEN.fullmatch(name):
             mistake = "is not a header's name"
         elif name.lower() in _FORBIDDEN or name.lower().startswith(("proxy-", "sec-")):

@@ -1,5 +1,6 @@
 """What makes an HS256 secret one that others know or can guess, or another one than the frontend's."""
 
+from collections import Counter
 from itertools import pairwise
 
 MIN_SECRET_BYTES = 32
@@ -15,12 +16,24 @@ _EXAMPLES = (
     "changein",
     "replaceme",
     "replacewith",
+    "replacethis",
     "placeholder",
+    "donotuse",
+    "opensslrand",
+    "secretkeyfor",
+    "secretatleast",
+    "supersecretjwt",
+    "256bitsecret",
+    "qwertyuiopasdf",
+    "e3b0c44298fc1c149afb",  # the SHA-256 of nothing
 )
 """What published examples hold, in lower case and without punctuation."""
 
 _FEW = 6
 """Random text of 32 characters, if only of digits, has fewer different ones once in ten million times."""
+
+_PIECE, _TIMES = 6, 3
+"""A piece of so many characters comes so often in no random text."""
 
 _REMEDY = "make one with `openssl rand -hex 32`, the same here and in the frontend"
 
@@ -47,4 +60,9 @@ def _is_pattern(secret: str) -> bool:
     """Tell whether few characters, a short text or a sequence (abc, 123) is repeated."""
     steps = {ord(after) - ord(before) for before, after in pairwise(secret)}
     periods = range(1, len(secret) // 2 + 1)
-    return min(len(set(secret)), len(steps)) < _FEW or any(secret[p:] == secret[:-p] for p in periods)
+    pieces = Counter(secret[start : start + _PIECE] for start in range(len(secret) - _PIECE + 1))
+    return (
+        min(len(set(secret)), len(steps)) < _FEW
+        or any(secret[p:] == secret[:-p] for p in periods)
+        or max(pieces.values(), default=0) >= _TIMES
+    )

@@ -116,6 +116,18 @@ def test_a_wrong_value_of_the_environment_is_named_with_its_variable(
     ("query", "mistake"),
     [
         (
+            "target_session_attrs=read-only",
+            "is wrong in target_session_attrs, which must lead to a server that takes changes",
+        ),
+        (
+            "target_session_attrs=standby",
+            "is wrong in target_session_attrs, which must lead to a server that takes changes",
+        ),
+        (
+            "sslmode=disable&channel_binding=require",
+            "is wrong in channel_binding, which needs TLS, and sslmode is disable",
+        ),
+        (
             "ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2",
             (
                 "is wrong in ssl_min_protocol_version, which must be one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3, "

@@ -160,6 +160,7 @@ def test_what_is_no_exact_origin_is_refused_with_its_position(
     [
         ("*", 1, "is *, which means nothing where credentials are sent; name each header"),
         ("x-one,*", 2, "is *, which means nothing where credentials are sent; name each header"),
+        ("x-datadog-*", 1, "has a *, which stands for nothing else; name each header"),
         ("x one", 1, "is not a header's name"),
         ("x-one: 1", 1, "is not a header's name"),
         ("x-one;x-two", 1, "is not a header's name"),
