@@ -139,9 +139,7 @@ def _check_parameters(given: dict[str, str]) -> None:
 
 
 def _check_together(parameters: dict[str, str], names: dict[str, str]) -> None:
-    """Check what libpq admits, though no server that it leads to could serve."""
-    if parameters.get("target_session_attrs") in {"read-only", "standby"}:
-        raise ValueError(f"is wrong in {names['target_session_attrs']}, which must lead to a server that takes changes")
+    """Check what libpq admits, though it could never connect."""
     if parameters.get("sslmode") == "disable" and parameters.get("channel_binding") == "require":
         raise ValueError(f"is wrong in {names['channel_binding']}, which needs TLS, and sslmode is disable")
 
