@@ -116,14 +116,6 @@ def test_a_wrong_value_of_the_environment_is_named_with_its_variable(
     ("query", "mistake"),
     [
         (
-            "target_session_attrs=read-only",
-            "is wrong in target_session_attrs, which must lead to a server that takes changes",
-        ),
-        (
-            "target_session_attrs=standby",
-            "is wrong in target_session_attrs, which must lead to a server that takes changes",
-        ),
-        (
             "sslmode=disable&channel_binding=require",
             "is wrong in channel_binding, which needs TLS, and sslmode is disable",
         ),
