@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --cache-dir .venv/pip-cache --constraint constraints.txt --editable
 
 # How many processes test side by side. The suite mostly waits: for clocks, and for servers to start.
-PROCESSES ?= 3
+PROCESSES ?= 2
 
 .PHONY: serve test coverage bench soak audit lock clean
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.utils import base64url_encode
 
 from taskflow.auth.jwks.document import read_key_set
+from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE, BOB, SECRET, sign
 from tests.support.contract import check_response
 from tests.support.keys import KeyServer, SigningKey, claim_better_auths, run_key_server
@@ -39,11 +40,11 @@ def frontend() -> Iterator[KeyServer]:
 
 
 @pytest.fixture(scope="module")
-def server(database_url: str, frontend: KeyServer) -> Iterator[Server]:
+def server(make_database: MakeDatabase, frontend: KeyServer) -> Iterator[Server]:
     """A server in production that has both, the secret and the keys."""
     environment = make_environment(
         ENVIRONMENT="production",
-        DATABASE_URL=database_url,
+        DATABASE_URL=make_database(),
         CORS_ORIGINS="https://app.example.com",
         BETTER_AUTH_SECRET=SECRET,
         BETTER_AUTH_URL=frontend.origin,

@@ -106,16 +106,16 @@ def test_a_burst_of_connections_is_shared_by_the_workers(attempt: int, pair: Ser
 
 def test_every_place_of_every_worker_is_taken_before_a_connection_is_refused(pair: Server) -> None:
     """120 of 120, one after the other."""
-    wait_for(lambda: sum(read_shares(pair)) == 0, 10)
+    wait_for(lambda: sum(read_shares(pair)) == 0, 60)
     with ExitStack() as stack:
         for number in range(120):
             (link,) = stack.enter_context(connect_at_once(pair, 1))
-            wait_for(lambda number=number: sum(read_shares(pair)) == number + 1, 10)  # type: ignore[misc]
+            wait_for(lambda number=number: sum(read_shares(pair)) == number + 1, 60)  # type: ignore[misc]
         assert read_shares(pair) == [60, 60]
         with httpx.Client(base_url=pair.url) as client:
             assert client.get("/livez").status_code == 503
         link.close()
-        wait_for(lambda: sum(read_shares(pair)) == 119, 10)
+        wait_for(lambda: sum(read_shares(pair)) == 119, 60)
         assert httpx.get(f"{pair.url}/livez").status_code == 200
 
 

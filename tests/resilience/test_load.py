@@ -29,8 +29,8 @@ def database_url(make_database: MakeDatabase) -> str:
 
 @pytest.fixture(scope="module")
 def server(database_url: str) -> Iterator[Server]:
-    """A server with the limits that it has by default."""
-    with run_impatient_server(database_url, DATABASE_TIMEOUT="20") as running:
+    """A server with the limits that it has by default; five hundred clients of one process come back late."""
+    with run_impatient_server(database_url, DATABASE_TIMEOUT="20", KEEP_ALIVE_TIMEOUT="75") as running:
         yield running
 
 

@@ -65,4 +65,6 @@ def open_scene(database_url: str, **variables: str) -> Iterator[Scene]:
         httpx.Client(base_url=server.url, timeout=30) as client,
         psycopg.connect(database_url, autocommit=True) as database,
     ):
+        # With a short deadline, the server is up before its tables are there.
+        wait_for(lambda: database.execute("SELECT to_regclass('taskflow_idempotency_keys')").fetchone() != (None,), 20)
         yield Scene(server, client, database, database_url)

@@ -61,5 +61,5 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server], database:
 def client(server: Server) -> Iterator[httpx.Client]:
     """Alice's client, once the server has recovered from what a test before has done to PgBouncer."""
     with open_client(server) as opened:
-        wait_for(lambda: opened.get(ALICE.tasks).status_code == 200, RECOVERY_SECONDS)
+        wait_for(lambda: opened.get(ALICE.tasks).status_code == 200, 10 * RECOVERY_SECONDS)
         yield opened
