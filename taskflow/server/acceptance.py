@@ -22,8 +22,11 @@ BATCH = 16
 TURN_SECONDS = 0.02
 """How long a worker leaves new connections to others that have fewer; these may be busy, or stuck."""
 
-ROOM_SECONDS = 1.0
-"""The same for a worker that has MAX_CONNECTIONS, and would have to refuse them."""
+ROOM_SECONDS = 5.0
+"""The same for a worker that has MAX_CONNECTIONS, and would have to refuse them.
+
+The supervisor replaces one that has not answered for as long, so the room that it has is real until then.
+"""
 
 POLL_SECONDS = 0.002
 """How often it looks meanwhile whether they have been taken."""
@@ -66,6 +69,19 @@ class Counts:
     def find_fewest(self, worker: int) -> float:
         """Return the lowest count of the other workers."""
         return min((count for other, count in enumerate(self._counts[:]) if other != worker), default=math.inf)
+
+
+class Connections(set[object]):
+    """The connections that are open; `when_one_ends` is called after each that has ended."""
+
+    def __init__(self, when_one_ends: Callable[[], object]) -> None:
+        super().__init__()
+        self._when_one_ends = when_one_ends
+
+    def discard(self, connection: object) -> None:
+        """Forget a connection that has ended: uvicorn calls nothing else for that."""
+        super().discard(connection)
+        self._when_one_ends()
 
 
 class Limits(Protocol):
@@ -184,7 +200,11 @@ class Acceptor:
         link.settimeout(0)
         task = self._loop.create_task(self._make_connection(link))
         self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        task.add_done_callback(self._end_arrival)
+
+    def _end_arrival(self, task: asyncio.Task[None]) -> None:
+        self._arriving.discard(task)
+        self.tell_count()
 
     def _bound_unsent(self, link: socket.socket) -> None:
         # Not everywhere but on Linux.

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
 from types import FrameType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -19,9 +19,12 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from taskflow.observability.metrics import Metrics
-from taskflow.server.acceptance import Acceptor, Counts
+from taskflow.server.acceptance import Acceptor, Connections, Counts
 from taskflow.server.limits import Reception
 from taskflow.server.signals import choose_ending_signals
+
+if TYPE_CHECKING:
+    from uvicorn.server import Protocols
 
 WORKER_START_SECONDS = 60
 """How long to wait for a worker's first answer."""
@@ -76,6 +79,8 @@ class Server(uvicorn.Server):
         self._reception = reception
         self._accept = partial(Acceptor, limits=reception, counts=counts, worker=worker)
         self._acceptors: list[Acceptor] = []
+        # A worker that believed another to be full would refuse what that has room for.
+        self.server_state.connections = cast("set[Protocols]", Connections(self._tell_counts))
         self._make_metrics_server = make_metrics_server
         self._metrics_server: Server | None = None
         self._ticking: asyncio.Task[None] | None = None
@@ -113,10 +118,9 @@ class Server(uvicorn.Server):
         if self._ticking is not None:
             await self._ticking
 
-    async def on_tick(self, counter: int) -> bool:
+    def _tell_counts(self) -> None:
         for acceptor in self._acceptors:
-            acceptor.tell_count()  # some connections have ended
-        return await super().on_tick(counter)
+            acceptor.tell_count()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  a handler of signals has both
         self._captured_signals.append(sig)
