@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --cache-dir .venv/pip-cache --constraint constraints.txt --editable
 
-# How many processes test side by side. The suite mostly waits: for clocks, and for servers to start.
+# How many processes test side by side. Each has servers and a PostgreSQL beside it: more crowd two processors.
 PROCESSES ?= 2
 
 .PHONY: serve test coverage bench soak audit lock clean

@@ -20,6 +20,7 @@ from tests.support.cast import ALICE, BOB, SECRET, User
 from tests.support.contract import check_response
 from tests.support.development import make_state_folder
 from tests.support.server import Server, make_environment, run_server
+from tests.support.traces import Collector, run_collector
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -163,3 +164,10 @@ def refuse_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"skipped, which counts as failed in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """What takes the traces of a module's server."""
+    with run_collector() as running:
+        yield running

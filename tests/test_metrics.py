@@ -1,5 +1,7 @@
 """/metrics: what the server counts is what clients have seen, whoever of its processes has answered."""
 
+import asyncio
+import errno
 import math
 import os
 import signal
@@ -11,12 +13,14 @@ from time import monotonic
 import httpx
 import psycopg
 import pytest
+from prometheus_client import generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from taskflow.observability.metrics import BUCKETS, count_together
+from taskflow.observability.metrics import BUCKETS, Metrics, count_together
 from taskflow.settings import SettingsError
 from tests.conftest import MakeDatabase
 from tests.support.addresses import find_port
@@ -221,6 +225,38 @@ def test_connections_that_cannot_be_made_are_counted(postgres: str, make_databas
             return counted.keys() == {("OperationalError",), ("PoolExhausted",)} and min(counted.values()) > 1
 
         wait_for(is_counted, 10)
+
+
+def test_what_cannot_be_told_for_lack_of_files_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who counts has other work to end, which does not fail for it: a place in the pool would be lost."""
+    metrics = Metrics()
+
+    async def count_all() -> None:
+        await metrics.open()
+        metrics.under_way += 1
+        metrics.end_request("listTasks", 200, 0.1)
+        metrics.count_refusal(431)
+        metrics.count_database_error("QueryCanceled")
+        metrics.count_key_fetch(is_done=True)
+        await metrics.close()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MetricWrapperBase, "labels", fail)
+        asyncio.run(count_all())
+    assert b"listTasks" not in generate_latest(metrics.registry)
+    asyncio.run(count_all())
+    text = generate_latest(metrics.registry).decode()
+    for line in [
+        'requests_total{operation="listTasks",status="200"} 2.0',
+        'request_duration_seconds_count{operation="listTasks"} 2.0',
+        'requests_total{operation="none",status="431"} 2.0',
+        'database_errors_total{kind="QueryCanceled"} 2.0',
+        'key_fetches_total{outcome="done"} 2.0',
+    ]:
+        assert f"taskflow_{line}\n" in text
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, "done"), (500, "failed")])

@@ -13,13 +13,7 @@ from tests.conftest import MakeDatabase
 from tests.support.cast import ALICE
 from tests.support.lists import MANY, begin_to_read, fill
 from tests.support.logs import Scene, open_scene
-from tests.support.traces import Collector, run_collector, trace_scene, wait_for_names, wait_for_spans
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with run_collector() as running:
-        yield running
+from tests.support.traces import Collector, trace_scene, wait_for_names, wait_for_spans
 
 
 @pytest.fixture(scope="module")

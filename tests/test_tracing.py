@@ -23,12 +23,6 @@ TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with run_collector() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def shared_scene(make_database: MakeDatabase, collector: Collector) -> Iterator[Scene]:
     with trace_scene(make_database(), collector, DATABASE_TIMEOUT="0.5") as opened:
         opened.client.headers.update(ALICE.headers)

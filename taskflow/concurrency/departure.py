@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from starlette.types import Receive
 
 WATCH_SECONDS = 0.05
+"""How long a block may take before it is looked whether its client is still there."""
 
 _client: ContextVar[Receive | None] = ContextVar("client", default=None)
 

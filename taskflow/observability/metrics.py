@@ -112,6 +112,7 @@ class Metrics:
         self._database_errors = count("database_errors", "Statements and connections that failed, by kind.", "kind")
         self._key_fetches = count("key_fetches", "Fetches of the published keys, by outcome.", "outcome")
         self._tallies: defaultdict[tuple[str, object], _Tally] = defaultdict(_Tally)
+        self._events: defaultdict[tuple[Counter, *tuple[object, ...]], int] = defaultdict(int)
         self._pool: ConnectionPool | None = None
         self._sampling: asyncio.Task[None] | None = None
         self._answers: dict[str, Response] = {}
@@ -130,15 +131,13 @@ class Metrics:
 
     def count_refusal(self, status: int) -> None:
         """Count the answer to what was no request, or was one too many."""
-        self._requests.labels(NONE, status).inc()
+        self._events[self._requests, NONE, status] += 1
 
     def count_database_error(self, kind: str) -> None:
-        # The first of its kind needs a file where workers count together, and it may be files that have run out.
-        with suppress(OSError):
-            self._database_errors.labels(kind).inc()
+        self._events[self._database_errors, kind] += 1
 
     def count_key_fetch(self, is_done: bool) -> None:  # noqa: FBT001  what is told of a fetch
-        self._key_fetches.labels("done" if is_done else "failed").inc()
+        self._events[self._key_fetches, "done" if is_done else "failed"] += 1
 
     async def open(self) -> None:
         """Begin to tell the library, from time to time, what has been counted, and how things stand."""
@@ -171,10 +170,20 @@ class Metrics:
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def _sample(self) -> None:
-        for (operation, status), tally in self._tallies.items():
-            self._requests.labels(operation, status).inc(sum(tally.buckets))
-            self._durations.labels(operation).add(tally.buckets, tally.seconds)
-        self._tallies.clear()
+        # The first of its kind needs a file where workers count together. Files may have run out, or the disk is full.
+        # What cannot be told now is told later.
+        with suppress(OSError):
+            self._tell_library()
+
+    def _tell_library(self) -> None:
+        for operation, status in list(self._tallies):
+            requests, durations = self._requests.labels(operation, status), self._durations.labels(operation)
+            tally = self._tallies.pop((operation, status))
+            requests.inc(sum(tally.buckets))
+            durations.add(tally.buckets, tally.seconds)
+        for event in list(self._events):
+            counter, *labels = event
+            counter.labels(*labels).inc(self._events.pop(event))
         self._in_flight.set(self.under_way)
         if self._pool is not None:
             self._pool_size.set(self._pool.size)

@@ -30,11 +30,13 @@ class Copy:
         self.args = arguments
         self.returncode: int | None = None
         self._report = os.fdopen(report)
+        self._ending = select.poll()
+        self._ending.register(report, select.POLLIN)
         self.pid = int(self._report.readline())
 
     def poll(self) -> int | None:
         """Return the exit code of the process, once it has ended; -N says that signal N has ended it."""
-        if self.returncode is None and select.select([self._report], [], [], 0)[0]:
+        if self.returncode is None and self._ending.poll(0):
             self.returncode = int(self._report.readline())
             self._report.close()
         return self.returncode
@@ -44,7 +46,7 @@ class Copy:
 
         Raises subprocess.TimeoutExpired after `timeout` seconds.
         """
-        if self.returncode is None and not select.select([self._report], [], [], timeout)[0]:
+        if self.returncode is None and not self._ending.poll(None if timeout is None else 1000 * timeout):
             raise subprocess.TimeoutExpired(self.args, timeout or 0)
         code = self.poll()
         assert code is not None
