@@ -1,6 +1,6 @@
 """Whether a text is in a task: in time proportional to the task's texts, whatever is searched for."""
 
-from sqlalchemy import ColumnElement, FromClause, Text, bindparam, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Text, bindparam, case, func, literal_column, or_, select
 
 from taskflow.database.statements.columns import Columns
 from taskflow.database.statements.marks import MARKS
@@ -35,19 +35,17 @@ def _find_q(text: ColumnElement[str]) -> ColumnElement[int]:
     is_ascii = func.octet_length(text) == func.length(text)
     place: ColumnElement[int] = case(
         (is_ascii, func.position(wanted.op("IN")(_encode(func.lower(text))))),
-        (func.is_normalized(text), func.position(wanted.op("IN")(_lower(text, text)))),
+        (func.is_normalized(text), func.position(wanted.op("IN")(_lower(text)))),
         (text.op("~")(_IS_CROWDED), func.position(wanted_as_it_is.op("IN")(_encode(func.lower(text))))),
-        else_=func.position(wanted.op("IN")(_lower(func.normalize(text), text))),
+        else_=func.position(wanted.op("IN")(_lower(func.normalize(text)))),
     )
     return place
 
 
-def _lower(normalised: ColumnElement[str], text: ColumnElement[str]) -> ColumnElement[bytes]:
-    """Put a text into lower case; few have to be normalised again then. `text` is the column that it is made from."""
-    table: FromClause = text.table
-    lowered = select(func.lower(normalised).label("text")).correlate(table).offset(literal_column("0"))
-    lower = lowered.lateral("lowered").c.text
-    return select(_encode(case((func.is_normalized(lower), lower), else_=func.normalize(lower)))).scalar_subquery()
+def _lower(normalised: ColumnElement[str]) -> ColumnElement[bytes]:
+    """Put a text into lower case; few have to be normalised again then."""
+    lower = func.lower(normalised)
+    return _encode(case((func.is_normalized(lower), lower), else_=func.normalize(lower)))
 
 
 def _encode(text: ColumnElement[str]) -> ColumnElement[bytes]:
