@@ -10,9 +10,18 @@ import psycopg
 
 from taskflow.database.migrations import MigrationError
 from taskflow.database.migrations.adoption.checks import judge_checks
-from taskflow.database.migrations.adoption.columns import COLUMN_TYPES, judge_column, judge_further_column, read_columns
+from taskflow.database.migrations.adoption.columns import (
+    CHANGING,
+    COLUMN_TYPES,
+    TEXTS,
+    judge_column,
+    judge_further_column,
+    read_columns,
+)
+from taskflow.database.migrations.adoption.expressions import judge_expressions
 from taskflow.database.migrations.adoption.ids import find_last_id, judge_id
 from taskflow.database.migrations.adoption.obstacles import KINDS, OBSTACLES, REPLACED_INDEX, Obstacles
+from taskflow.database.migrations.adoption.references import REFERENCES
 from taskflow.database.migrations.adoption.rows import judge_rows, try_rows
 
 __all__ = ["REPLACED_INDEX", "check_table", "find_schema", "find_table"]
@@ -37,15 +46,21 @@ def check_table(connection: psycopg.Connection, table: int) -> None:
 
     Raises psycopg.Error where the role may not read it.
     """
+    # Else the catalogs show names and constants in ways that are not read here.
+    connection.execute("SET LOCAL quote_all_identifiers = off")
+    connection.execute("SET LOCAL standard_conforming_strings = on")
     for obstacle in _find_obstacles(connection, table):
         raise MigrationError(f"The schema could not be migrated: there is a table tasks already, and {obstacle}.")
 
 
 def _find_obstacles(connection: psycopg.Connection, table: int) -> Iterator[str]:
     columns = {column.name: column for column in read_columns(connection, table)}
-    # What a client chooses is in these columns, and in those that are generated from them.
-    chosen = [column.number for column in columns.values() if column.name in COLUMN_TYPES or column.is_generated]
-    values = {"table": table, "chosen": chosen, "index": REPLACED_INDEX, "id": 0}
+    # What is in these columns is in those that are generated from them too.
+    chosen, texts, changing = (
+        [column.number for column in columns.values() if column.name in names or column.is_generated]
+        for names in (COLUMN_TYPES, TEXTS, CHANGING)
+    )
+    values = {"table": table, "chosen": chosen, "texts": texts, "changing": changing, "index": REPLACED_INDEX, "id": 0}
     yield from _find_listed(connection, KINDS, values)
     missing = COLUMN_TYPES.keys() - columns.keys()
     if missing:
@@ -55,10 +70,11 @@ def _find_obstacles(connection: psycopg.Connection, table: int) -> Iterator[str]
     for column in columns.values():
         yield from judge_column(column) if column.name in COLUMN_TYPES else judge_further_column(column)
     yield from judge_id(connection, table, columns["id"])
-    yield from _find_listed(connection, OBSTACLES, values)
+    yield from _find_listed(connection, OBSTACLES + REFERENCES, values)
     yield from judge_checks(connection, values)
     yield from judge_rows(connection)
     yield from try_rows(connection, find_last_id(columns["id"]))
+    yield from judge_expressions(connection, values, set(columns))
 
 
 def _find_listed(connection: psycopg.Connection, obstacles: Obstacles, values: dict[str, object]) -> Iterator[str]:

@@ -27,6 +27,12 @@ Any other type changes or refuses some: citext makes two users one, char(n) drop
 a domain may refuse anything.
 """
 
+TEXTS = frozenset({"user_id", "title", "description"})
+"""The columns whose texts a client chooses."""
+
+CHANGING = frozenset({"title", "description", "is_completed", "updated_at"})
+"""The columns that a change of a task writes."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -42,9 +42,9 @@ _ROW_SECURITY: LiteralString = "SELECT relname FROM pg_class WHERE oid = %(table
 
 _UNIQUE_ID: LiteralString = """
     SELECT 1 WHERE NOT EXISTS (
-        SELECT FROM pg_index
+        SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE indrelid = %(table)s AND indisunique AND indisvalid AND NOT indisexclusion
-            AND indnkeyatts = 1 AND indkey[0] = %(id)s AND indpred IS NULL
+            AND indnkeyatts = 1 AND indkey[0] = %(id)s AND indpred IS NULL AND relname <> %(index)s
     )
 """
 
@@ -88,31 +88,38 @@ _UNIQUENESS: LiteralString = """
     ORDER BY relname
 """
 
-# Through cascades to other tables, whose rows would be removed with a task.
-_REFERENCES: LiteralString = """
-    WITH RECURSIVE referring AS (
-        SELECT oid, conrelid, confdeltype FROM pg_constraint WHERE contype = 'f' AND confrelid = %(table)s
-        UNION
-        SELECT further.oid, further.conrelid, further.confdeltype
-        FROM pg_constraint AS further JOIN referring ON further.confrelid = referring.conrelid
-        WHERE further.contype = 'f' AND referring.confdeltype = 'c'
-    )
-    SELECT conname, conrelid::regclass
-    FROM referring JOIN pg_constraint USING (oid, conrelid, confdeltype)
-    WHERE coalesce(to_jsonb(pg_constraint) ->> 'conenforced', 'true') = 'true' AND confdeltype <> 'c' AND NOT (
-        confdeltype = 'n' AND NOT EXISTS (
-            SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) AND attnotnull
-        )
-    )
-    ORDER BY conname
-"""
-
 _INDEX_NAME: LiteralString = """
     SELECT %(index)s::text FROM pg_class AS found JOIN pg_class AS tasks USING (relnamespace)
     WHERE tasks.oid = %(table)s AND found.relname = %(index)s AND NOT EXISTS (
         SELECT FROM pg_index WHERE indexrelid = found.oid AND indrelid = %(table)s
             AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
     )
+"""
+
+_REPLICA_IDENTITY: LiteralString = """
+    SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = %(table)s AND indisreplident AND relname = %(index)s
+"""
+
+# Beyond the numbers that a SERIAL has, as for ids. What comes from a sequence must also fit its column.
+_ENDING_SEQUENCES: LiteralString = """
+    WITH used AS (
+        SELECT adnum AS number, refobjid AS sequence
+        FROM pg_attrdef JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
+        WHERE adrelid = %(table)s AND refclassid = 'pg_class'::regclass
+        UNION
+        SELECT refobjsubid, objid FROM pg_depend
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = %(table)s
+            AND deptype = 'i'
+    )
+    SELECT attname, s.seqrelid::regclass, format_type(atttypid, atttypmod)
+    FROM used JOIN pg_sequence AS s ON s.seqrelid = sequence
+        JOIN pg_attribute ON attrelid = %(table)s AND attnum = number
+    WHERE number <> %(id)s AND (
+        CASE WHEN seqincrement > 0 THEN seqmax < 2147483647 ELSE seqmin > -2147483647 END
+        OR atttypid = 'smallint'::regtype OR atttypmod <> -1
+    )
+    ORDER BY attname
 """
 
 KINDS: Obstacles = ((_KIND, "it is {}: rename it, or use another database"),)
@@ -125,6 +132,7 @@ OBSTACLES: Obstacles = (
     (_TRIGGERS, "its trigger {} can change or refuse a task: drop it"),
     (_FOREIGN_KEYS, "its foreign key {} on {} can refuse a task: drop it"),
     (_UNIQUENESS, "its {} {} on {} can refuse a task: drop it"),
-    (_REFERENCES, "the foreign key {} of {} can refuse that a task is deleted: make it ON DELETE CASCADE, or drop it"),
+    (_REPLICA_IDENTITY, "its index {}, which is replaced, is its replica identity: choose another one"),
+    (_ENDING_SEQUENCES, "its further column {} is of numbers that end soon ({} as {}): make both bigint"),
     (_INDEX_NAME, "the name {}, which its index is to have, belongs to something else: rename that"),
 )

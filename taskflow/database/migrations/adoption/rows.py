@@ -1,6 +1,7 @@
 """The rows of a table: those that are there, and those that are written on trial."""
 
 import random
+import re
 from collections.abc import Iterator
 
 import psycopg
@@ -21,14 +22,14 @@ def judge_rows(connection: psycopg.Connection) -> Iterator[str]:
     """Yield what a list of the existing rows would hold against the contract.
 
     Missing times and is_completed are filled in later. A user_id that the contract does not admit is accepted: nobody
-    sees such a row.
+    sees such a row. A change makes updated_at later than it was, which must leave it within the years that JSON has.
     """
     (counts,) = connection.execute(
         """
         SELECT count(*) FILTER (WHERE (id BETWEEN 1 AND %(id)s) IS NOT TRUE),
             count(*) FILTER (WHERE (char_length(title) BETWEEN 1 AND %(title)s) IS NOT TRUE),
             count(*) FILTER (WHERE created_at NOT BETWEEN %(first)s AND %(last)s),
-            count(*) FILTER (WHERE updated_at NOT BETWEEN %(first)s AND %(last)s)
+            count(*) FILTER (WHERE updated_at NOT BETWEEN %(first)s AND %(last_change)s)
         FROM tasks
         """,
         {
@@ -36,13 +37,14 @@ def judge_rows(connection: psycopg.Connection) -> Iterator[str]:
             "title": TITLE_CHARACTERS,
             "first": "0001-01-01 00:00:00+00",
             "last": "9999-12-31 23:59:59.999999+00",
+            "last_change": "9998-12-31 23:59:59.999999+00",
         },
     ).fetchall()
     demands = {
         "id": f"a number from 1 to {MAX_ID}",
         "title": f"a text of 1 to {TITLE_CHARACTERS} characters",
         "created_at": "a time of the years 1 to 9999",
-        "updated_at": "a time of the years 1 to 9999",
+        "updated_at": "a time of the years 1 to 9998",
     }
     for (name, demand), count in zip(demands.items(), counts, strict=True):
         if count:
@@ -61,6 +63,9 @@ def try_rows(connection: psycopg.Connection, last_id: int) -> Iterator[str]:
     title = wide[:TITLE_CHARACTERS]
     # Short words that do not repeat: neither compression nor a text search makes them smaller.
     words = characters.randbytes(DESCRIPTION_CHARACTERS // 2).hex(" ", 3)[:DESCRIPTION_CHARACTERS]
+    # Letters of four bytes, the longest, which hardly repeat: alone for indexes, in words for text searches.
+    letters = "".join(chr(characters.randrange(0x20000, 0x2A6D0)) for _ in range(DESCRIPTION_CHARACTERS // 4))
+    wide_words = re.sub("(...).", r"\1 ", letters)
     # The shortest first, since a message of PostgreSQL's may quote them.
     tasks = [
         ("a title of 1 character and no description", "a", "a", None),
@@ -69,6 +74,8 @@ def try_rows(connection: psycopg.Connection, last_id: int) -> Iterator[str]:
         (f"a user_id of {USER_ID_CHARACTERS} characters", wide, "a", None),
         (f"a title of {TITLE_CHARACTERS} characters", "a", title, None),
         (f"a description of {DESCRIPTION_CHARACTERS} characters", "a", "a", words),
+        (f"a description of {len(letters)} letters of 4 bytes", "a", "a", letters),
+        (f"a description of {len(letters)} letters of 4 bytes in words", "a", "a", wide_words),
         ("the longest texts", wide, title, words),
     ]
     first_id = last_id + 1 - len(tasks)

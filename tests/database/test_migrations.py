@@ -15,20 +15,7 @@ from sqlalchemy.pool import NullPool
 from taskflow.database.migrations import NEWEST_VERSION, VERSION_TABLE, MigrationError, migrate, read_version
 from taskflow.database.models import Task
 from tests.conftest import MakeDatabase, make_url
-
-SPECIFIED_SCHEMA = """
-    CREATE TABLE tasks (
-      id SERIAL PRIMARY KEY,
-      user_id VARCHAR(255) NOT NULL,
-      title VARCHAR(200) NOT NULL,
-      description TEXT,
-      is_completed BOOLEAN NOT NULL DEFAULT FALSE,
-      created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
-      updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW()
-    );
-    CREATE INDEX idx_tasks_user_id ON tasks(user_id);
-"""
-"""The table as the specification has it."""
+from tests.support.adoption import SPECIFIED_SCHEMA
 
 
 def query(url: str, statement: str) -> list[Any]:

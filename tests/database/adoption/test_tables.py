@@ -1,27 +1,17 @@
 """A table that is there already is adopted if it can keep every task that the contract admits, and else left alone."""
 
-from typing import Any
-
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from taskflow.database.migrations import NEWEST_VERSION, MigrationError, migrate
-from tests.conftest import MakeDatabase, make_url
+from tests.conftest import make_url
+from tests.support.adoption import FUNCTION, PREFIX, SPECIFIED_SCHEMA, add, change, expect_refusal, read_database, run
 from tests.support.cast import ALICE, SECRET, User
 from tests.support.contract import check_response
 from tests.support.faults import open_client, run_impatient_server
 from tests.support.processes import run_command
 from tests.support.server import make_environment
-from tests.test_migrations import SPECIFIED_SCHEMA
-
-PREFIX = "The schema could not be migrated: there is a table tasks already, and "
-
-
-def change(old: str, new: str) -> str:
-    """Return the specification's SQL with one part changed."""
-    assert old in SPECIFIED_SCHEMA
-    return SPECIFIED_SCHEMA.replace(old, new)
 
 
 def refuse_type(column: str, kind: str, wanted: str = "text") -> str:
@@ -31,17 +21,11 @@ def refuse_type(column: str, kind: str, wanted: str = "text") -> str:
     )
 
 
-def add(statements: str) -> str:
-    """Return the specification's SQL with statements behind it."""
-    return f"{SPECIFIED_SCHEMA};{statements}"
-
-
 NO_NUMBER = "its id is not a number that the database gives"
 SEQUENCE = (
     "its id comes from the sequence tasks_id_seq, which does not count up to 2147483647 at least, or begins anew:"
     " alter it with INCREMENT 1 NO MAXVALUE NO CYCLE"
 )
-FUNCTION = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
 PEOPLE = "CREATE TABLE users (id text PRIMARY KEY);"
 NEW_ID = "CREATE FUNCTION new_id() RETURNS bigint LANGUAGE sql AS 'SELECT (random() * 1e18)::bigint';"
 COLLATION = """
@@ -391,7 +375,45 @@ REFUSED = {
         add("INSERT INTO tasks (user_id, title, created_at) VALUES ('alice', 'Old', '-infinity')"),
         "created_at is not a time of the years 1 to 9999 in 1 of its rows: correct or remove them",
     ),
-    # The index that is replaced must be the table's own.
+    "last year": (
+        add("INSERT INTO tasks (user_id, title, updated_at) VALUES ('alice', 'Old', '9999-12-31 23:59:59.999999Z')"),
+        "updated_at is not a time of the years 1 to 9998 in 1 of its rows: correct or remove them",
+    ),
+    # Numbers of further columns.
+    "numbers that end soon": (
+        add("CREATE SEQUENCE numbers MAXVALUE 50000; ALTER TABLE tasks ADD n int DEFAULT nextval('numbers')"),
+        "its further column n is of numbers that end soon (numbers as integer): make both bigint",
+    ),
+    "numbers within a text": (
+        add("CREATE SEQUENCE numbers AS smallint; ALTER TABLE tasks ADD n text DEFAULT 'T' || nextval('numbers')"),
+        "its further column n is of numbers that end soon (numbers as text): make both bigint",
+    ),
+    "numbers that go down": (
+        add("ALTER TABLE tasks ADD n bigint GENERATED ALWAYS AS IDENTITY (INCREMENT -1 MINVALUE -99)"),
+        "its further column n is of numbers that end soon (tasks_n_seq as bigint): make both bigint",
+    ),
+    "numbers too great for their column": (
+        add("CREATE SEQUENCE numbers; ALTER TABLE tasks ADD n smallint DEFAULT nextval('numbers')"),
+        "its further column n is of numbers that end soon (numbers as smallint): make both bigint",
+    ),
+    "numbers of four digits": (
+        add("CREATE SEQUENCE numbers; ALTER TABLE tasks ADD n numeric(4) DEFAULT nextval('numbers')"),
+        "its further column n is of numbers that end soon (numbers as numeric(4,0)): make both bigint",
+    ),
+    # The index that is replaced must be the table's own, and nothing may rest on it.
+    "the only unique index is replaced": (
+        (
+            "CREATE TABLE tasks (id serial, user_id text, title text, description text, is_completed bool,"
+            " created_at timestamptz, updated_at timestamptz); CREATE UNIQUE INDEX idx_tasks_user_id ON tasks (id)"
+        ),
+        "its id is not unique: make it the primary key",
+    ),
+    "the replica identity is replaced": (
+        SPECIFIED_SCHEMA.replace("CREATE INDEX idx_tasks_user_id ON tasks(user_id)", "")
+        + "CREATE UNIQUE INDEX idx_tasks_user_id ON tasks (user_id, id);"
+        "ALTER TABLE tasks REPLICA IDENTITY USING INDEX idx_tasks_user_id",
+        "its index idx_tasks_user_id, which is replaced, is its replica identity: choose another one",
+    ),
     "another's index": (
         SPECIFIED_SCHEMA.rpartition("CREATE INDEX")[0]
         + "; CREATE TABLE other (n int); CREATE INDEX idx_tasks_user_id ON other (n)",
@@ -446,58 +468,15 @@ ADOPTED = {
         "ALTER TABLE tasks DISABLE TRIGGER guard"
     ),
     "rows": add("INSERT INTO tasks (user_id, title) VALUES ('alice', repeat('x', 200)), ('', 'Nobody''s')"),
+    "further numbers": add("ALTER TABLE tasks ADD n serial, ADD m text DEFAULT nextval('tasks_id_seq')"),
     "wide": WIDE,
 }
-
-
-@pytest.fixture(scope="module")
-def shared_url(make_database: MakeDatabase) -> str:
-    return make_database()
-
-
-@pytest.fixture
-def url(shared_url: str) -> str:
-    """A database whose schema is empty; the tests share it, since to make one takes longer than most of them."""
-    run(shared_url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return shared_url
-
-
-def run(url: str, statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statements.encode())
-
-
-CATALOGS = ("pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_trigger", "pg_sequence")
-
-
-def read_database(url: str) -> list[Any]:
-    """Return all that a migration could change but sequences' numbers; what is written has its transaction's number."""
-    with psycopg.connect(url) as connection:
-        names = connection.execute(
-            "SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
-        ).fetchall()
-        # Not the rows of catalogs: statistics in them change at any time.
-        queries = ["SELECT oid, xmin::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY oid"]
-        queries += [f"SELECT xmin::text FROM {name} ORDER BY ctid" for name in CATALOGS]  # noqa: S608  names of ours
-        queries += [f"SELECT xmin::text, t::text FROM {name} AS t ORDER BY ctid" for (name,) in names]  # noqa: S608
-        return [(query, *row) for query in queries for row in connection.execute(query.encode())]
-
-
-def read_sequences(url: str) -> list[Any]:
-    with psycopg.connect(url) as connection:
-        return connection.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1").fetchall()
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_table_that_can_refuse_a_task_is_left_alone(case: str, url: str) -> None:
     """One sentence names the column and the cause, and nothing has changed."""
-    schema, sentence = REFUSED[case]
-    run(url, schema)
-    before = read_database(url), read_sequences(url)
-    with pytest.raises(MigrationError) as caught:
-        migrate(url)
-    assert str(caught.value) == f"{PREFIX}{sentence}."
-    assert (read_database(url), read_sequences(url)) == before
+    expect_refusal(url, *REFUSED[case])
 
 
 @pytest.mark.parametrize("case", ADOPTED)
