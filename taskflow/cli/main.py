@@ -18,6 +18,7 @@ from taskflow.cli.development import make_token, provide_defaults, provide_secre
 from taskflow.cli.embedded import EmbeddedPostgresError
 from taskflow.contract.loading import ContractError
 from taskflow.database.migrations import MigrationError, migrate
+from taskflow.database.parameters import check_parameters
 from taskflow.observability.logs import configure_logging
 from taskflow.server.run import PortError, run_server
 from taskflow.server.signals import unwind_on_signals
@@ -110,9 +111,11 @@ def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
     _print_warnings(settings)
     with unwind_on_signals(INTERRUPTED), provide_defaults(settings) as complete:
+        connect_timeout = math.ceil(complete.database_timeout)
         try:
-            schema = migrate(complete.dsn, connect_timeout=math.ceil(complete.database_timeout))
+            schema = migrate(complete.dsn, connect_timeout=connect_timeout)
         except psycopg.OperationalError:
+            check_parameters(complete.dsn, connect_timeout=connect_timeout)
             _fail(FAILED, "The database cannot be reached; `taskflow check` says more.")
     print(f"The schema is up to date (version {schema}).")
     return 0
