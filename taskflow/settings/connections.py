@@ -6,17 +6,15 @@ are named, and their allowed values; what was given is not, since it may hold a 
 
 import os
 import re
-import ssl
-import stat
 from difflib import get_close_matches
 from ipaddress import ip_address
-from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo, PGconn
 
 from taskflow.settings.addresses import MAX_PORT
+from taskflow.settings.connection_files import check_files
 
 _NO_CONNECTION_STRING = (
     "is not a connection string that PostgreSQL understands; "
@@ -39,6 +37,13 @@ _VALUES = {
     "target_session_attrs": "one of any, read-write, read-only, primary, standby, prefer-standby",
 }
 """What libpq takes for each parameter that it checks before it connects (PostgreSQL 18, section 34.1.2)."""
+
+_PLACEHOLDER = re.compile(
+    r"[\[<{]+[\w -]*(?:user|pass|host|endpoint|database|db|name|your|project)[\w -]*[\]>}]+"
+    r"|\W*your[-_ ]?(?:db[-_ ]?)?(?:user|username|password|host|database)\W*",
+    re.IGNORECASE,
+)
+"""What consoles and guides put where a value is to be written, such as [YOUR-PASSWORD]."""
 
 _SWITCHES = {"gssdelegation", "keepalives", "sslcompression", "sslsni"}
 _NUMBERS = {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
@@ -76,7 +81,7 @@ _FOREIGN = {
 def normalise_database_url(url: str) -> str:
     """Bring the spellings in use to the one that libpq takes."""
     url = url.strip().strip("'\"")
-    if re.match(r"psql\b", url):
+    if re.match(r"(?:\w+=\S*\s+)*(?:sudo\s+(?:-\S+\s+(?:\w+\s+)?)*)?(?:\S*/)?psql\b", url):
         raise ValueError("must be the connection string alone, which stands in quotes behind the command psql")
     if re.match(r"(?:export\s+)?\w+\s*=\s*['\"]?postgres", url):
         raise ValueError("must start with postgresql://, without the name of a variable before it")
@@ -93,6 +98,9 @@ def normalise_database_url(url: str) -> str:
     ports = parameters.get("port", "").split(",")
     if "@" in parameters.get("host", "") or not all(port.isdecimal() and port.isascii() for port in ports if port):
         raise ValueError(_NO_CONNECTION_STRING)
+    for name in ("user", "password", "host", "dbname"):
+        if _PLACEHOLDER.fullmatch(parameters.get(name, "")):
+            raise ValueError(f"still has a placeholder for its {name}: put the real one in its place")
     _check_parameters(parameters)
     return url
 
@@ -133,7 +141,7 @@ def _check_parameters(given: dict[str, str]) -> None:
         _check_value(name, value, names[name])
     if "service" not in parameters:  # its hosts are in a file
         _check_hosts(parameters, names)
-    _check_files(parameters, names)
+    check_files(parameters, names)
     _check_together(parameters, names)
     _ask_libpq(parameters, names)
 
@@ -167,50 +175,6 @@ def _check_hosts(parameters: dict[str, str], names: dict[str, str]) -> None:
     most = max(len(addresses), len(hosts))
     if len({len(addresses), len(hosts)} - {1}) > 1 or len(ports) not in {1, most}:
         raise ValueError("must have as many ports and addresses as it has hosts, or one port for all of them")
-
-
-def _check_files(parameters: dict[str, str], names: dict[str, str]) -> None:
-    """Check the files that parameters name: libpq reads them once it connects, or passes over that they are missing."""
-    files = ["sslrootcert", "sslcert", "sslkey", "sslcrl"]
-    if "password" not in parameters:
-        files.append("passfile")
-    for name in files:
-        path = parameters.get(name)
-        is_no_file = (name, path) in {("sslrootcert", "system"), ("passfile", os.devnull)} or (
-            name == "sslkey" and ":" in (path or "")
-        )
-        if path and not is_no_file and not (Path(path).is_file() and os.access(path, os.R_OK)):
-            raise ValueError(f"is wrong in {names[name]}, which must be a file that exists and that this user can read")
-    _check_authorities(parameters, names)
-    key = parameters.get("sslkey")
-    if key and ":" not in key:
-        status = Path(key).stat()
-        # As libpq has it: a key of root's may be read by a group.
-        refused = stat.S_IRWXO | (stat.S_IWGRP | stat.S_IXGRP if status.st_uid == 0 else stat.S_IRWXG)
-        if status.st_mode & refused:
-            raise ValueError(f"is wrong in {names['sslkey']}, a file that others can read; run `chmod 600` on it")
-
-
-def _check_authorities(parameters: dict[str, str], names: dict[str, str]) -> None:
-    """Check what the server's certificate is verified with."""
-    root = parameters.get("sslrootcert")
-    if root == "system":
-        return
-    if root:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(root)
-        except OSError:  # of which ssl.SSLError is one
-            raise ValueError(
-                f"is wrong in {names['sslrootcert']}, which must be a file of certificates (PEM)"
-            ) from None
-        return
-    is_default_missing = "HOME" in os.environ and not (Path.home() / ".postgresql" / "root.crt").exists()
-    is_verified = parameters.get("sslmode") in {"verify-ca", "verify-full"}
-    if is_verified and is_default_missing and "service" not in parameters:
-        raise ValueError(
-            f"must have sslrootcert beside {names['sslmode']}: sslrootcert=system, with sslmode=verify-full, for the "
-            "authorities that the system trusts, or a file of certificates"
-        )
 
 
 def _ask_libpq(parameters: dict[str, str], names: dict[str, str]) -> None:

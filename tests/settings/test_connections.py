@@ -18,6 +18,7 @@ PORT = "from 1 to 65535"
 SSL = "write sslmode=verify-full, or sslmode=require for encryption without a check of the certificate"
 POOL = "remove it; DATABASE_POOL_SIZE says how many connections each worker keeps"
 POOLER = "remove it; poolers need no setting here"
+PSQL = "must be the connection string alone, which stands in quotes behind the command psql"
 SCHEMA = "write options=-csearch_path%3DNAME"
 TIMEOUT = "remove it; DATABASE_TIMEOUT bounds every statement"
 
@@ -205,11 +206,15 @@ def test_a_parameter_of_another_driver_is_named_with_what_to_do(
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        (f"psql '{URL}'", "must be the connection string alone, which stands in quotes behind the command psql"),
-        (f'psql "{URL}"', "must be the connection string alone, which stands in quotes behind the command psql"),
-        (f"psql {URL}", "must be the connection string alone, which stands in quotes behind the command psql"),
-        (f"\"psql '{URL}'\"", "must be the connection string alone, which stands in quotes behind the command psql"),
-        (f"  psql -d {URL}", "must be the connection string alone, which stands in quotes behind the command psql"),
+        (f"psql '{URL}'", PSQL),
+        (f'psql "{URL}"', PSQL),
+        (f"psql {URL}", PSQL),
+        (f"\"psql '{URL}'\"", PSQL),
+        (f"sudo psql '{URL}'", PSQL),
+        (f"sudo -u postgres psql {URL}", PSQL),
+        (f"/usr/bin/psql {URL}", PSQL),
+        (f"PGPASSWORD=s3cr3t psql {URL}", PSQL),
+        (f"  psql -d {URL}", PSQL),
         (f"DATABASE_URL={URL}", "must start with postgresql://, without the name of a variable before it"),
         (f"DATABASE_URL='{URL}'", "must start with postgresql://, without the name of a variable before it"),
         (f"export DATABASE_URL={URL}", "must start with postgresql://, without the name of a variable before it"),
@@ -289,3 +294,24 @@ def test_a_service_may_name_several_ports_and_demand_encryption(folder: Path, mo
     service.write_text("[tasks]\nhost=h1,h2\nport=5432,5433\ngssencmode=require\n")
     monkeypatch.setenv("PGSERVICEFILE", str(service))
     load(monkeypatch, DATABASE_URL="postgresql://?service=tasks")
+
+
+@pytest.mark.parametrize(
+    ("part", "url"),
+    [
+        ("password", "postgresql://postgres:[YOUR-PASSWORD]@db.example.com/postgres"),
+        ("password", "postgresql://owner:<password>@ep-cool-1.neon.tech/db"),
+        ("password", "postgresql://owner:YOUR_PASSWORD@ep-cool-1.neon.tech/db"),
+        ("password", "postgresql://owner:%7B%7Bdb_password%7D%7D@ep-cool-1.neon.tech/db"),
+        ("user", "postgresql://%3Cuser%3E:s3cr3t@ep-cool-1.neon.tech/db"),
+        ("host", "postgresql://owner:s3cr3t@%3Chost%3E/db"),
+        ("dbname", "postgresql://owner:s3cr3t@ep-cool-1.neon.tech/[DB-NAME]"),
+    ],
+)
+def test_a_placeholder_is_named(part: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As consoles and guides write them; what is in brackets and means nothing of the kind may be a password."""
+    sentence = f"DATABASE_URL still has a placeholder for its {part}: put the real one in its place."
+    assert complain(monkeypatch, DATABASE_URL=url) == [sentence]
+    for password in ("[x7Gw-2p]", "yourself", "%3C3"):
+        good = f"postgresql://owner:{password}@ep-cool-1.neon.tech/db"
+        assert load(monkeypatch, DATABASE_URL=good).dsn == good

@@ -9,17 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.support.addresses import find_port
+from tests.support.certificates import make_certificate
 from tests.support.server import REPOSITORY, stop_process
 from tests.support.waiting import wait_for
 
@@ -84,7 +80,7 @@ def run_nginx(servers: Sequence[str], changes: Mapping[str, str] = NO_CHANGES) -
     first, second = (urlsplit(url).netloc for url in servers)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trust, certificate, key = _make_certificate(folder)
+        trust, certificate, key = make_certificate(folder)
         port = find_port()
         site = _replace(
             read_snippet("nginx"),
@@ -110,7 +106,7 @@ def run_haproxy(servers: Sequence[str], changes: Mapping[str, str] = NO_CHANGES)
     first, second = (urlsplit(url).netloc for url in servers)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trust, certificate, key = _make_certificate(folder)
+        trust, certificate, key = make_certificate(folder)
         both = folder / "both.pem"
         both.write_bytes(certificate.read_bytes() + key.read_bytes())
         port = find_port()
@@ -155,29 +151,3 @@ def _listens(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     assert process.poll() is None, log.read_text()
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path, Path]:
-    """Make a certificate for localhost; give what trusts it, its file, and that of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return ssl.create_default_context(cafile=str(paths[0])), *paths
