@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from taskflow.settings.configuration import Settings
 from taskflow.settings.dotenv import is_quoted, read_dotenv
 from taskflow.settings.errors import SettingsError
-from taskflow.settings.permissions import find_readers, find_risks
+from taskflow.settings.permissions import find_open_parts, find_readers, find_risks
 from taskflow.settings.secrets import find_weakness
 
 DOTENV = Path(".env")
@@ -44,6 +44,7 @@ def _find_state_risks(settings: Settings) -> Iterator[str]:
     folder = settings.taskflow_state_dir
     yield from find_risks(folder, f"TASKFLOW_STATE_DIR {folder}")
     if not settings.is_production:
+        yield from find_open_parts(folder, f"TASKFLOW_STATE_DIR {folder}")
         yield from find_risks(settings.secret_file, f"The file {settings.secret_file}")
         yield from find_readers(settings.secret_file, f"The file {settings.secret_file}")
 

@@ -65,6 +65,37 @@ def open_parent_of_state(state: Path) -> list[str]:
     return [f"TASKFLOW_STATE_DIR {state} can be replaced by others: its folder is open to them (mode 0777); close it."]
 
 
+def open_folder_above(_: Path) -> list[str]:
+    """Let others replace the folder in which the target of a link is."""
+    Path("open/project").mkdir(parents=True)
+    Path("open/project/.env").write_text("PORT=1\n")
+    Path(".env").symlink_to("open/project/.env")
+    folder = Path("open").absolute()
+    folder.chmod(0o777)
+    return [f".env can be replaced by others: the folder {folder} is open to them (mode 0777); close it."]
+
+
+def open_folder_of_link(_: Path) -> list[str]:
+    """Let others replace a link on the way to the target."""
+    for name in ("open", "real"):
+        Path(name).mkdir()
+    Path("real/.env").write_text("PORT=1\n")
+    Path("open/link").symlink_to("../real")
+    Path(".env").symlink_to("open/link/.env")
+    folder = Path("open").absolute()
+    folder.chmod(0o757)
+    return [f".env can be replaced by others: the folder {folder} is open to them (mode 0757); close it."]
+
+
+def open_folder_above_state(state: Path) -> list[str]:
+    """Let others replace the folder in which the state folder is."""
+    state.mkdir()
+    folder = state.parent.parent
+    folder.chmod(0o777)
+    name = f"TASKFLOW_STATE_DIR {state}"
+    return [f"{name} can be replaced by others: the folder {folder} is open to them (mode 0777); close it."]
+
+
 RISKS = [
     open_dotenv(0o666),
     open_dotenv(0o622),
@@ -73,6 +104,9 @@ RISKS = [
     link_dotenv,
     open_folder,
     open_folder_of_target,
+    open_folder_above,
+    open_folder_of_link,
+    open_folder_above_state,
     open_state(0o777),
     open_state(0o770),
     open_state(0o703),
@@ -189,4 +223,52 @@ def test_a_sticky_folder_above_is_no_risk(state: Path) -> None:
     Path(".env").touch()
     for folder in (Path(), state.parent):
         folder.chmod(0o1777)
+    assert load_settings().warnings == ()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("step", ["others", "others/link"])
+def test_another_user_who_owns_the_way_is_a_risk(step: str, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder or a link further up, though the file is this user's own."""
+    assert not state.exists()
+    for name in ("others", "real"):
+        Path(name).mkdir()
+    Path("real/.env").touch()
+    Path("others/link").symlink_to(Path("real").absolute())
+    Path(".env").symlink_to("others/link/.env")
+    assert load_settings().warnings == ()
+    if os.getuid() == 0:
+        os.chown(step, 4711, 4711, follow_symlinks=False)
+    else:
+        pytest.fail("run it as root: only root can give files away")
+    sentence = (
+        f".env can be replaced by another user, who owns {Path(step).absolute()}; make that this user's own, or root's."
+    )
+    assert load_settings().warnings == (sentence,)
+    for variable, value in PRODUCTION.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.sentences == [sentence]
+
+
+def test_what_others_can_change_within_the_state_folder_is_a_warning_in_development(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's programs are run from there. What they cannot reach is none."""
+    program = state / "postgresql" / "bin" / "postgres"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    (program.parent / "link").symlink_to("postgres")
+    assert load_settings().warnings == ()
+    sentence = f"TASKFLOW_STATE_DIR {state} holds what others can change, {{}} (mode {{}}); run `chmod -R go-w` on it."
+    program.chmod(0o775)
+    assert load_settings().warnings == (sentence.format("postgresql/bin/postgres", "0775"),)
+    program.parent.chmod(0o777)
+    assert load_settings().warnings == (sentence.format("postgresql/bin", "0777"),)
+    (state / "postgresql").chmod(0o700)
+    assert load_settings().warnings == ()
+    (state / "postgresql").chmod(0o755)
+    for variable, value in PRODUCTION.items():
+        monkeypatch.setenv(variable, value)
     assert load_settings().warnings == ()
