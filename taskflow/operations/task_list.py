@@ -11,9 +11,21 @@ from taskflow.database import Database, Value, statements
 from taskflow.operations.cursors import Position
 from taskflow.web.etags import write_tag
 
+_BY_ID = frozenset({"id", "-id"})
+
+
+class Order(NamedTuple):
+    """The order of a list, page by page: the ids of a page, an array, and what the last task of all is sorted by.
+
+    `read` says how many tasks of the first page have been read.
+    """
+
+    pages: deque[tuple[str, str]]
+    read: int
+
 
 class Page(NamedTuple):
-    """A part of a list: JSON without its brackets, and where it ends if more may follow.
+    """A part of a list: JSON without its brackets, and what may follow it: a position, or an order.
 
     `version` is that of the whole list, when the part was read.
     """
@@ -21,6 +33,11 @@ class Page(NamedTuple):
     version: bytes | None
     tasks: bytes
     end: Position | None
+    order: Order | None = None
+
+    @property
+    def is_last(self) -> bool:
+        return self.end is None and self.order is None
 
 
 @dataclass(slots=True)
@@ -45,6 +62,8 @@ class TaskList:
         """
         if limit is None and self.sort == "id" and not self._filters:
             return await self._read_plain_page(after)
+        if limit is None and self.sort not in _BY_ID:
+            return await self._read_order(after)
         filters = self._filters
         statement = statements.compile_query(self.sort, filters=frozenset(filters), is_continued=after is not None)
         key, task_id = after or (None, None)
@@ -69,6 +88,18 @@ class TaskList:
         is_full = count == b"%d" % statements.PAGE_ROWS or len(tasks) >= statements.PAGE_BYTES // 4
         return Page(version, tasks, (last.decode(), int(last)) if is_full else None)
 
+    async def _read_order(self, after: Position | None) -> Page:
+        """Give the first part of what follows a position, in another order than that of ids, and the order itself."""
+        filters = self._filters
+        statement = statements.compile_order(self.sort, filters=frozenset(filters), is_continued=after is not None)
+        key, task_id = after or (None, None)
+        values = {**filters, "user_id": self.user_id, "after_key": key, "after_id": task_id}
+        (version, tasks, read), *pages = await self.database.fetch_all(statement, values)
+        if read is None or not pages:
+            return Page(version, tasks or b"", None)
+        decoded = (((ids or b"").decode(), (last_key or b"").decode()) for _, ids, last_key in pages)
+        return Page(version, tasks or b"", None, Order(deque(decoded), int(read)))
+
     async def read_tag(self) -> bytes:
         """Give the list's entity tag, without reading the list."""
         ((version,),) = await self.database.fetch_all(statements.SELECT_LIST_VERSION, {"user_id": self.user_id})
@@ -80,46 +111,44 @@ class TaskList:
         # Nor are pages joined with what stands between them, which would copy each once more.
         yield b"["
         yield page.tasks
-        if page.end is not None:
-            read = self._read_by_id if self.sort in {"id", "-id"} else self._read_in_order
-            async with aclosing(read(page.end)) as parts:
+        if not page.is_last:
+            following = self._read_in_order(page.order) if page.order else self._read_by_id(page.end)
+            async with aclosing(following) as parts:
                 async for tasks in parts:
                     yield b","
                     yield tasks
         yield b"]"
 
-    async def _read_by_id(self, end: Position) -> AsyncGenerator[bytes]:
+    async def _read_by_id(self, after: Position | None) -> AsyncGenerator[bytes]:
         """Give the tasks after a position, a page at a time: an index leads to the next one."""
-        after: Position | None = end
         while after is not None:
             page = await self.read_page(after)
             if page.tasks:
                 yield page.tasks
             after = page.end
 
-    async def _read_in_order(self, end: Position) -> AsyncGenerator[bytes]:
-        """Give the tasks after a position, a page at a time, in the order of this moment."""
-        filters = frozenset(self._filters)
-        order = statements.compile_order(self.sort, filters=filters)
-        after: Position | None = end
-        while after is not None:
-            values = {**self._filters, "user_id": self.user_id, "after_key": after[0], "after_id": after[1]}
-            pages = deque(await self.database.fetch_all(order, values))
+    async def _read_in_order(self, order: Order | None) -> AsyncGenerator[bytes]:
+        """Give the tasks of an order, a page at a time; then those after its last one, in the order of that moment."""
+        while order is not None:
+            pages, read = order
             is_full = len(pages) == statements.ORDER_ROWS // statements.PLACES
-            after = None
+            order = None
             while pages:
-                ids, last_key = ((value or b"").decode() for value in pages.popleft())
-                async for tasks in self._read_places(ids):
+                ids, last_key = pages.popleft()
+                async for tasks in self._read_places(ids, read):
                     yield tasks
+                read = 0
                 if is_full and not pages and ids.count(",") == statements.PLACES - 1:
-                    after = last_key, int(ids.strip("{}").rpartition(",")[2])
+                    page = await self._read_order((last_key, int(ids.strip("{}").rpartition(",")[2])))
+                    if page.tasks:
+                        yield page.tasks
+                    order = page.order
 
-    async def _read_places(self, ids: str) -> AsyncGenerator[bytes]:
-        """Give the tasks with these ids, an array, in parts where their descriptions are long."""
+    async def _read_places(self, ids: str, read: int) -> AsyncGenerator[bytes]:
+        """Give the tasks with these ids, an array, but the first `read`; in parts where their descriptions are long."""
         statement = statements.compile_places(filters=frozenset(self._filters))
         values = {**self._filters, "user_id": self.user_id, "ids": ids}
         count = ids.count(",") + 1
-        read = 0
         while read < count:
             ((last, tasks),) = await self.database.fetch_all(statement, {**values, "after": read})
             if last is None:

@@ -37,9 +37,9 @@ async def list_tasks(  # noqa: PLR0913  as many as the contract has
         if known is not None:
             return Answer(None, status=304, etag=known)
     page = await tasks.read_page(after, limit)
-    if page.end is None:
+    if page.is_last:
         return Answer(b"[%b]" % page.tasks, etag=write_tag(page.version))
-    if limit is None:
+    if limit is None or page.end is None:
         # What is read page by page may hold changes that were made meanwhile: its bytes are not promised.
         return StreamedAnswer(tasks.write(page), etag=write_tag(page.version, is_weak=True))
     link = write_link(root_path, user_id, limit, await cursors.seal(user_id, selection, page.end))

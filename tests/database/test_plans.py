@@ -135,6 +135,25 @@ def count_pages(database: psycopg.Connection, statement: Statement, values: dict
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
+@pytest.mark.parametrize("is_continued", [False, True])
+@pytest.mark.parametrize("filters", [(), ("is_completed",), ("q",), ("is_completed", "q")])
+@pytest.mark.parametrize("column", AFTER_KEYS)
+def test_an_order_reads_no_tasks_but_its_users(
+    database: psycopg.Connection, column: str, filters: tuple[str, ...], *, is_continued: bool
+) -> None:
+    """By the owner's index; then the first of them, and the last, by their ids. None is compared with all ids."""
+    statement = statements.compile_order(column, filters=frozenset(filters), is_continued=is_continued)
+    assert statement.is_prepared == (not filters and not is_continued)
+    # What is prepared may be planned for any user.
+    mode = "force_generic_plan" if statement.is_prepared else "force_custom_plan"
+    database.execute(f"SET plan_cache_mode = {mode}".encode())
+    nodes = read_plan(database, statement, user_id="large", after_key=AFTER_KEYS[column])
+    tables = sorted(scan for scan in find_scans(nodes) if scan != "Function Scan")
+    assert tables == ["idx_tasks_user_id", VERSIONS, "tasks_pkey", "tasks_pkey"]
+    joined = [node["Join Filter"] for node in nodes if "Join Filter" in node]
+    assert all("cardinality" in condition for condition in joined)
+
+
 @pytest.mark.parametrize("filters", [(), ("is_completed",), ("q",), ("is_completed", "q")])
 def test_the_tasks_of_an_order_are_found_by_their_ids(database: psycopg.Connection, filters: tuple[str, ...]) -> None:
     """In one walk along the index; no task is compared with all ids of the page."""
