@@ -384,6 +384,15 @@ def test_an_rsa_key_of_usual_size_is_accepted(bits: int, exponent: int) -> None:
     assert list(read_key_set(json.dumps({"keys": [write_rsa_key(bits, exponent)]}).encode())) == ["large"]
 
 
+def test_of_several_keys_with_one_kid_the_first_counts() -> None:
+    """Whoever signs with another one learns why it is not accepted. The same key twice is no mistake."""
+    first, other = GOOD.published, {**SigningKey(GOOD.kid, "ES256").published}
+    mistakes: list[str] = []
+    (key,) = read_key_set(json.dumps({"keys": [first, first, other, first]}).encode(), mistakes.append).values()
+    assert key.algorithm == GOOD.algorithm
+    assert mistakes == ["key 3: its kid is that of an earlier key"]
+
+
 def test_only_the_first_mistakes_are_named() -> None:
     """A set can hold thousands."""
     mistakes: list[str] = []

@@ -160,6 +160,8 @@ def _check_expansion(variable: str, value: str, raw: str, environment: Mapping[s
     remedy = "in single quotes it stands for itself"
     if "$(" in value:
         raise ValueError(f"the value of {variable} holds $(, and commands are not run here; {remedy}")
+    if "\\${" in value:
+        raise ValueError(f"the value of {variable} holds \\${{, and the backslash would be part of it; {remedy}")
     for atom in parse_variables(value):
         if not isinstance(atom, Variable):
             if "${" in atom.resolve({}):
@@ -197,12 +199,19 @@ def _end_of_beginning(text: str) -> int:
 
 
 def _describe_unknown(name: str, variables: Collection[str]) -> str:
-    nearest = get_close_matches(name.upper(), variables, n=1, cutoff=0.8)
+    nearest = get_close_matches(name.upper(), variables, n=1, cutoff=0.8) or _find_contained(name.upper(), variables)
     if _READ_BY_OTHERS.fullmatch(name):
         return f"{name} has no effect here; it counts in the environment only."
     if nearest:
         return f"{name} is not a variable of TaskFlow and has no effect; the nearest is {nearest[0]}."
     return f"{_speak(name)} is not a variable of TaskFlow and has no effect."
+
+
+def _find_contained(name: str, variables: Collection[str]) -> list[str]:
+    """Return the longest variable that a name contains in whole words, or the only one that contains the name."""
+    within = [variable for variable in variables if f"_{variable}_" in f"_{name}_"]
+    around = [variable for variable in variables if f"_{name}_" in f"_{variable}_"]
+    return sorted(within, key=len, reverse=True)[:1] or (around if len(around) == 1 else [])
 
 
 def _speak(name: str) -> str:

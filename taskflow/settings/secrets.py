@@ -42,6 +42,8 @@ def find_weakness(secret: str) -> str | None:
     """Return the end of a sentence that begins with the variable's name; None where nothing is wrong."""
     if secret != secret.strip().strip("\ufeff\u200b"):
         return "is surrounded by blanks or ends of lines, which are part of the secret; remove them"
+    if secret.endswith(("\\n", "\\r", "\\t")):
+        return f"ends in {secret[-2:]}, a backslash and a letter, where the end of a line was meant; remove both"
     if not secret.isprintable():
         return "is not printable text; remove control characters and ends of lines from it"
     if _is_example(secret):

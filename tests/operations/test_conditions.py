@@ -239,6 +239,25 @@ def test_a_condition_that_is_none_is_refused(alice: httpx.Client, field: str) ->
     assert alice.get(ALICE.tasks).json() == [task]
 
 
+@every_condition
+@pytest.mark.parametrize("condition", ["*", None])
+def test_a_change_passes_over_the_condition_of_reads(
+    alice: httpx.Client, operation: Operation, condition: str | None
+) -> None:
+    """As the contract says: an operation has the conditions that it names."""
+    task = create_task(alice, ALICE)
+    headers = {"If-None-Match": condition or find_tag(task)}
+    assert operation.call(alice, ALICE, headers=headers).status_code == operation.success
+
+
+@pytest.mark.parametrize("condition", ['"another"', '""'])
+def test_a_read_passes_over_the_condition_of_changes(alice: httpx.Client, condition: str) -> None:
+    """The same of the list."""
+    task = create_task(alice, ALICE)
+    assert alice.get(f"{ALICE.tasks}/{task['id']}", headers={"If-Match": condition}).json() == task
+    assert alice.get(ALICE.tasks, headers={"If-Match": condition}).json() == [task]
+
+
 def test_without_a_condition_the_last_write_wins(alice: httpx.Client) -> None:
     """As the specification has it."""
     create_task(alice, ALICE)

@@ -21,6 +21,9 @@ UNSET = (
     "set it above, or write ${NAME:-default}; in single quotes it stands for itself"
 )
 HALF = "the value of JWT_AUDIENCE holds ${ that is not ${NAME}; in single quotes it stands for itself"
+ESCAPED = (
+    "the value of JWT_AUDIENCE holds \\${, and the backslash would be part of it; in single quotes it stands for itself"
+)
 COMMAND = "the value of JWT_AUDIENCE holds $(, and commands are not run here; in single quotes it stands for itself"
 
 
@@ -41,6 +44,8 @@ def complain_of_file(folder: Path, text: str) -> list[str]:
     ("line", "mistake"),
     [
         ('JWT_AUDIENCE="s3cr3t', UNCLOSED),
+        ('JWT_AUDIENCE="\\${HOME}"', ESCAPED),
+        ("JWT_AUDIENCE=\\${HOME}", ESCAPED),
         ("JWT_AUDIENCE='s3cr3t", UNCLOSED),
         ('JWT_AUDIENCE = "s3cr3t # comment', UNCLOSED),
         ("export JWT_AUDIENCE='s3cr3t", UNCLOSED),
@@ -214,6 +219,13 @@ def test_an_empty_value_counts_as_unset(line: str, folder: Path) -> None:
             "DATABASE_URI=x",
             "DATABASE_URI is not a variable of TaskFlow and has no effect; the nearest is DATABASE_URL.",
         ),
+        ("AUDIENCE=x", "AUDIENCE is not a variable of TaskFlow and has no effect; the nearest is JWT_AUDIENCE."),
+        ("APP_PORT=1", "APP_PORT is not a variable of TaskFlow and has no effect; the nearest is PORT."),
+        (
+            "TEST_DATABASE_URL=x",
+            "TEST_DATABASE_URL is not a variable of TaskFlow and has no effect; the nearest is DATABASE_URL.",
+        ),
+        ("URL=x", "URL is not a variable of TaskFlow and has no effect."),
         ("NEXT_PUBLIC_API=x", "NEXT_PUBLIC_API is not a variable of TaskFlow and has no effect."),
         ("PGSSLMODE=require", "PGSSLMODE has no effect here; it counts in the environment only."),
         ("OTEL_SERVICE_NAME=x", "OTEL_SERVICE_NAME has no effect here; it counts in the environment only."),

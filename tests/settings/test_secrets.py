@@ -14,6 +14,7 @@ PATTERN = (
     "the same here and in the frontend"
 )
 BLANKS = "is surrounded by blanks or ends of lines, which are part of the secret; remove them"
+ESCAPED = "ends in \\n, a backslash and a letter, where the end of a line was meant; remove both"
 UNPRINTABLE = "is not printable text; remove control characters and ends of lines from it"
 
 WEAK = [
@@ -48,6 +49,7 @@ WEAK = [
     ("zyxwvutsrqponmlkjihgfedcba987654", PATTERN),
     ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", PATTERN),
     ("010011010111000100110101110001001", PATTERN),
+    (f"{SECRET}\\n", ESCAPED),
     (f"{SECRET}\n", BLANKS),
     (f"{SECRET}\r\n", BLANKS),
     (f"{SECRET} ", BLANKS),

@@ -79,8 +79,8 @@ def read_key_set(document: bytes, on_mistake: Callable[[str], None] = lambda _: 
         except KeyMistake as mistake:
             mistakes.append(f"key {number}: {mistake}")
             continue
-        if key is not None:
-            keys.setdefault(kid, key)
+        if key is not None and keys.setdefault(kid, key) != key:
+            mistakes.append(f"key {number}: its kid is that of an earlier key")
     if not keys:
         reason = f"none of its keys can be used; it must be for {', '.join(ALGORITHMS)}"
         raise ValueError("; ".join([reason, *mistakes[:MAX_MISTAKES]]))
