@@ -1,1 +1,1 @@
-"""Speed, as ratios between servers measured in turn within one run: `make bench`. README.md tells the results."""
+"""Speed, as ratios between servers measured in turn: `make bench`. The results are in docs/benchmarks.md."""
