@@ -107,6 +107,12 @@ def test_only_the_contract_and_the_wiring_know_connexion() -> None:
     assert users == {"app", "contract"}
 
 
+def test_only_the_server_knows_uvicorn() -> None:
+    """Another server would change this room, and nothing else."""
+    users = {find_room(module) for module in MODULES for name in find_imports(module) if name.startswith("uvicorn")}
+    assert users == {"server"}
+
+
 def test_a_module_is_named_by_what_it_holds() -> None:
     """Never by its being of use to others."""
     vague = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc"}
