@@ -15,6 +15,7 @@ from taskflow.concurrency.threads import run_in_thread
 from taskflow.contract.loading import ContractError
 from taskflow.database.migrations import NEWEST_VERSION, MigrationError, check_encoding, open_connection, read_version
 from taskflow.database.migrations.adoption import check_table, find_table
+from taskflow.database.parameters import is_transaction_pooler
 from taskflow.observability.tracing import make_tracing
 from taskflow.settings import Settings, SettingsError
 
@@ -120,7 +121,7 @@ def _read_database(url: str) -> tuple[int, str | None, int | None]:
             "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
             " - coalesce(current_setting('reserved_connections', true)::int, 0)"
         ).fetchone()
-        allowed = row[0] if row and "-pooler" not in connection.info.host else None
+        allowed = row[0] if row and not is_transaction_pooler(connection.info.host) else None
         version = read_version(connection)
         if version is None and (table := find_table(connection)) is not None:
             check_table(connection, table)

@@ -6,7 +6,6 @@ interrupted by a signal.
 
 import argparse
 import logging
-import math
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from taskflow.cli.development import make_token, provide_defaults, provide_secre
 from taskflow.cli.embedded import EmbeddedPostgresError
 from taskflow.contract.loading import ContractError
 from taskflow.database.migrations import MigrationError, migrate
-from taskflow.database.parameters import check_parameters
+from taskflow.database.parameters import check_parameters, round_connect_timeout
 from taskflow.observability.logs import configure_logging
 from taskflow.server.run import PortError, run_server
 from taskflow.server.signals import unwind_on_signals
@@ -111,7 +110,7 @@ def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings)
     _print_warnings(settings)
     with unwind_on_signals(INTERRUPTED), provide_defaults(settings) as complete:
-        connect_timeout = math.ceil(complete.database_timeout)
+        connect_timeout = round_connect_timeout(complete.database_timeout)
         try:
             schema = migrate(complete.dsn, connect_timeout=connect_timeout)
         except psycopg.OperationalError:

@@ -1,1 +1,1 @@
-"""Work beside the event loop, and work that is given up when its client has gone."""
+"""Work beside the event loop, work that goes on in it, and work that is given up when its client has gone."""

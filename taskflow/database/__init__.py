@@ -7,6 +7,7 @@ connection  one connection and the statement under way on it
 deadline    what happens to a statement that takes too long
 failures    what a driver's failure means for the client
 schema      brings the schema up to date, or goes on trying
+parameters  what a connection asks for, and whether the database refuses it
 statement   a statement, as text and the names of its values
 """
 

@@ -13,6 +13,7 @@ from taskflow.concurrency.departure import on_departure
 from taskflow.database.connection import Connection, Row
 from taskflow.database.deadline import Deadline
 from taskflow.database.failures import explain_failure
+from taskflow.database.parameters import is_transaction_pooler, round_connect_timeout
 from taskflow.database.pool import Pool
 from taskflow.database.schema import SchemaKeeper
 from taskflow.database.shares import Borrower
@@ -40,10 +41,10 @@ class Database:
         self._search_deadline = min(settings.database_search_timeout, self._deadline)
         self.answered_at = -math.inf
         """When it has last carried out a statement, as a time of the event loop."""
-        connect_timeout = _round_connect_timeout(self._deadline)
+        connect_timeout = round_connect_timeout(self._deadline)
         options = _make_connection_options(settings.dsn, connect_timeout)
         # A transaction pooler hands the next statement to another backend, which does not know what was prepared.
-        prepares = "-pooler" not in str(options.get("host", ""))
+        prepares = not is_transaction_pooler(str(options.get("host", "")))
         self.pool = Pool(
             partial(Connection.open, options, prepares=prepares),
             size=settings.pool_size,
@@ -120,8 +121,3 @@ def _make_connection_options(url: str, connect_timeout: int) -> dict[str, Any]:
     # client_encoding: values are sent as UTF-8, whatever the database holds.
     keepalives = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
     return {**keepalives, **conninfo_to_dict(url), "connect_timeout": connect_timeout, "client_encoding": "utf8"}
-
-
-def _round_connect_timeout(deadline: float) -> int:
-    # Whole seconds, and libpq takes 1 for 2.
-    return max(2, math.ceil(deadline))

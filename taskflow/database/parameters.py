@@ -1,5 +1,6 @@
-"""What a connection asks of its session before the first statement: a database that refuses that is not away."""
+"""The parameters of a connection: what they mean here, and whether the database refuses what they ask for."""
 
+import math
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,16 @@ _VARIABLES = ("PGDATESTYLE", "PGGEQO", "PGOPTIONS", "PGTZ")
 """What libpq sends to the server out of its environment (PostgreSQL 18, section 34.15)."""
 
 _OPTIONS = "DATABASE_URL"
+
+
+def round_connect_timeout(deadline: float) -> int:
+    """Round a deadline in seconds to what libpq takes: whole seconds, at least 2."""
+    return max(2, math.ceil(deadline))
+
+
+def is_transaction_pooler(host: str) -> bool:
+    """Whether a host is one of Neon's poolers, which hand each transaction to a different session."""
+    return "-pooler" in host
 
 
 def check_parameters(url: str, *, connect_timeout: int) -> None:

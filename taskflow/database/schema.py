@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import psycopg
 
+from taskflow.concurrency.background import Background
 from taskflow.concurrency.threads import run_in_thread
 from taskflow.database.failures import name_error
 from taskflow.database.migrations import MigrationError, migrate
@@ -36,19 +38,18 @@ class SchemaKeeper:
         self._then = then
         self._on_error = on_error
         self._complaint = ""
-        self._going_on: asyncio.Task[None] | None = None
+        self._trying = Background(self._keep_trying)
+        self._has_tried = asyncio.Event()
         self.is_current = False
 
     async def open(self, *, patience: float) -> None:
         """Make the first try; return when it has ended, or after `patience` seconds."""
-        attempt = asyncio.create_task(self._try())
-        await asyncio.wait({attempt}, timeout=patience)
-        self._going_on = asyncio.create_task(self._go_on(attempt))
+        self._trying.start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_tried.wait(), patience)
 
     async def close(self) -> None:
-        if self._going_on is not None:
-            self._going_on.cancel()
-            await asyncio.wait({self._going_on})
+        await self._trying.stop()
 
     async def _try(self) -> bool:
         try:
@@ -68,10 +69,11 @@ class SchemaKeeper:
             self._then()
         return self.is_current
 
-    async def _go_on(self, attempt: asyncio.Task[bool]) -> None:
-        while not await attempt:
+    async def _keep_trying(self) -> None:
+        while not await self._try():
+            self._has_tried.set()
             await asyncio.sleep(MIGRATION_RETRY_SECONDS)
-            attempt = asyncio.create_task(self._try())
+        self._has_tried.set()
 
     def _complain(self, level: int, complaint: str) -> None:
         # Once, and not with every try.

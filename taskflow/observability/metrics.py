@@ -14,6 +14,7 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from taskflow.concurrency.background import Background
 from taskflow.settings import Settings, SettingsError
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -114,7 +115,7 @@ class Metrics:
         self._tallies: defaultdict[tuple[str, object], _Tally] = defaultdict(_Tally)
         self._events: defaultdict[tuple[Counter, *tuple[object, ...]], int] = defaultdict(int)
         self._pool: ConnectionPool | None = None
-        self._sampling: asyncio.Task[None] | None = None
+        self._sampling = Background(self._keep_sampling)
         self._answers: dict[str, Response] = {}
         self.under_way = 0
         """The requests under way. Who answers them counts here."""
@@ -141,14 +142,11 @@ class Metrics:
 
     async def open(self) -> None:
         """Begin to tell the library, from time to time, what has been counted, and how things stand."""
-        self._sampling = asyncio.create_task(self._keep_sampling())
+        self._sampling.start()
 
     async def close(self) -> None:
-        if self._sampling is not None:
-            self._sampling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sampling
-            self._sample()
+        await self._sampling.stop()
+        self._sample()
 
     async def answer(self, request: Request) -> Response:
         """Give all counts in the form that is asked for: Prometheus' text, or OpenMetrics.

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
-from contextlib import suppress
 from hashlib import sha256
 
 import orjson
 
+from taskflow.concurrency.background import Background
 from taskflow.database import Database, DatabaseDefect, Row, RowExists, Value, statements
 from taskflow.errors import DatabaseUnavailable, KeyReused
 from taskflow.settings import Settings
@@ -47,19 +47,16 @@ class KeyExpiry:
         self._database = database
         self._pause = pause
         self._lifetime = settings.idempotency_key_lifetime
-        self._task: asyncio.Task[None] | None = None
+        self._removal = Background(self._keep_removing)
 
     async def open(self) -> None:
         """Begin; nobody waits for it."""
-        self._task = asyncio.create_task(self._go_on())
+        self._removal.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._removal.stop()
 
-    async def _go_on(self) -> None:
+    async def _keep_removing(self) -> None:
         while True:
             pause = self._pause
             try:

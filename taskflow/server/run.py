@@ -23,7 +23,7 @@ from uvicorn.config import STARTUP_FAILURE
 from taskflow.app import create_app, create_metrics_app
 from taskflow.concurrency.threads import run_in_thread
 from taskflow.database.migrations import migrate
-from taskflow.database.parameters import check_parameters
+from taskflow.database.parameters import check_parameters, round_connect_timeout
 from taskflow.observability.logs import configure_logging
 from taskflow.observability.metrics import Metrics, count_together, forget_process, make_metrics
 from taskflow.server.connection import Protocol
@@ -157,7 +157,7 @@ def _follow_parent() -> None:
 
 def _migrate_first(settings: Settings) -> None:
     """Bring the schema up to date once, before the workers start; where the database is down they will see to it."""
-    connect_timeout = math.ceil(settings.database_timeout)
+    connect_timeout = round_connect_timeout(settings.database_timeout)
     try:
         attempt = run_in_thread(partial(migrate, settings.dsn, connect_timeout=connect_timeout))
         attempt.result(timeout=settings.database_timeout)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from taskflow.auth.jwks.allowance import Allowance
 from taskflow.auth.jwks.document import PublishedKey
 from taskflow.auth.jwks.endpoint import KeyEndpoint, KeysError
+from taskflow.concurrency.background import Background
 from taskflow.errors import KeysUnavailable, TokenInvalid
 from taskflow.settings import Settings
 
@@ -58,18 +59,15 @@ class KeySet:
         self._due = asyncio.Event()
         """Set as long as a fetch is asked for or under way."""
         self._fetched = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._fetching = Background(self._keep_fresh)
 
     def open(self) -> None:
         """Begin to fetch; nobody waits for it but requests that need a key."""
         self._due.set()
-        self._task = asyncio.create_task(self._keep_fresh())
+        self._fetching.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._fetching.stop()
         self._cancel_end()
         if self._refill is not None:
             self._refill.cancel()
