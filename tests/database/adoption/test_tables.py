@@ -408,6 +408,10 @@ REFUSED = {
         ),
         "its id is not unique: make it the primary key",
     ),
+    "the primary key's index": (
+        add("DROP INDEX idx_tasks_user_id; ALTER INDEX tasks_pkey RENAME TO idx_tasks_user_id"),
+        "the name idx_tasks_user_id, which its index is to have, belongs to something else: rename that",
+    ),
     "the replica identity is replaced": (
         SPECIFIED_SCHEMA.replace("CREATE INDEX idx_tasks_user_id ON tasks(user_id)", "")
         + "CREATE UNIQUE INDEX idx_tasks_user_id ON tasks (user_id, id);"

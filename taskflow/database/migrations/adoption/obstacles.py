@@ -44,7 +44,8 @@ _UNIQUE_ID: LiteralString = """
     SELECT 1 WHERE NOT EXISTS (
         SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE indrelid = %(table)s AND indisunique AND indisvalid AND NOT indisexclusion
-            AND indnkeyatts = 1 AND indkey[0] = %(id)s AND indpred IS NULL AND relname <> %(index)s
+            AND indnkeyatts = 1 AND indkey[0] = %(id)s AND indpred IS NULL
+            AND (relname <> %(index)s OR EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid))
     )
 """
 
