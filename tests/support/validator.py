@@ -48,6 +48,10 @@ def _translate(schema: Any) -> Any:  # noqa: ANN401  a node of a schema can be a
     if not isinstance(schema, dict):
         return schema
     plain = {key: _translate(value) for key, value in schema.items() if key != "nullable"}
+    if schema.get("type") == "integer" and schema.get("format") == "int32":
+        # JSON Schema knows no such format: its bounds are what OpenAPI means by it.
+        plain["minimum"] = max(-(2**31), schema.get("minimum", -(2**31)))
+        plain["maximum"] = min(2**31 - 1, schema.get("maximum", 2**31 - 1))
     if schema.get("nullable") is True:
         plain["type"] = [schema["type"], "null"]
     if str(schema.get("pattern")).endswith("$"):
