@@ -19,14 +19,19 @@ def check_files(parameters: dict[str, str], names: dict[str, str]) -> None:
         files.append("passfile")
     for name in files:
         path = parameters.get(name)
-        if path and _is_file(name, path) and not (Path(path).is_file() and os.access(path, os.R_OK)):
+        if path and _is_file(name, path) and not (_exists(path) and Path(path).is_file() and os.access(path, os.R_OK)):
             raise ValueError(f"is wrong in {names[name]}, which must be a file that exists and that this user can read")
     folder = parameters.get("sslcrldir")
-    if folder and not (Path(folder).is_dir() and os.access(folder, os.R_OK | os.X_OK)):
+    if folder and not (_exists(folder) and Path(folder).is_dir() and os.access(folder, os.R_OK | os.X_OK)):
         raise ValueError(f"is wrong in {names['sslcrldir']}, which must be a folder that this user can read")
     _check_authorities(parameters, names)
     _check_secrets(parameters, names)
     _check_certificate(parameters, names)
+
+
+def _exists(path: Path | str) -> bool:
+    """Whether something is there; not where a folder above it is closed to this user."""
+    return os.path.exists(path)  # noqa: PTH110  Path.exists would raise PermissionError there
 
 
 def _is_file(name: str, path: str) -> bool:
@@ -44,9 +49,10 @@ def _check_authorities(parameters: dict[str, str], names: dict[str, str]) -> Non
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
             except OSError:  # of which ssl.SSLError is one
                 raise ValueError(f"is wrong in {names[name]}, which must be a file of {content} (PEM)") from None
-    is_default_missing = "HOME" in os.environ and not (Path.home() / ".postgresql" / "root.crt").exists()
     is_verified = parameters.get("sslmode") in {"verify-ca", "verify-full"}
-    if not parameters.get("sslrootcert") and is_verified and is_default_missing and "service" not in parameters:
+    if parameters.get("sslrootcert") or not is_verified or "service" in parameters:
+        return
+    if "HOME" in os.environ and not _exists(Path.home() / ".postgresql" / "root.crt"):
         raise ValueError(
             f"must have sslrootcert beside {names['sslmode']}: sslrootcert=system, with sslmode=verify-full, for the "
             "authorities that the system trusts, or a file of certificates"
@@ -74,7 +80,7 @@ def _check_certificate(parameters: dict[str, str], names: dict[str, str]) -> Non
         return
     if not key:
         default = Path.home() / ".postgresql" / "postgresql.key" if "HOME" in os.environ else None
-        if default is None or not default.exists():
+        if default is None or not os.access(default, os.R_OK):
             raise ValueError(f"must have sslkey beside {names['sslcert']}, the file of its private key (PEM)")
         key = str(default)
     if not Path(key).read_bytes().lstrip().startswith(_PEM):

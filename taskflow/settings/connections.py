@@ -81,7 +81,7 @@ _FOREIGN = {
 def normalise_database_url(url: str) -> str:
     """Bring the spellings in use to the one that libpq takes."""
     url = url.strip().strip("'\"")
-    if re.match(r"(?:\w+=\S*\s+)*(?:sudo\s+(?:-\S+\s+(?:\w+\s+)?)*)?(?:\S*/)?psql\b", url):
+    if re.match(r"(?:\w+=\S*\s+)*(?:sudo\s+(?:-\S+\s+(?:\w+\s+)?)*)?(?:[^\s:]*/)?psql(?=\s|$)", url):
         raise ValueError("must be the connection string alone, which stands in quotes behind the command psql")
     if re.match(r"(?:export\s+)?\w+\s*=\s*['\"]?postgres", url):
         raise ValueError("must start with postgresql://, without the name of a variable before it")

@@ -203,7 +203,7 @@ def _describe_unknown(name: str, variables: Collection[str]) -> str:
     if _READ_BY_OTHERS.fullmatch(name):
         return f"{name} has no effect here; it counts in the environment only."
     if nearest:
-        return f"{name} is not a variable of TaskFlow and has no effect; the nearest is {nearest[0]}."
+        return f"{_speak(name)} is not a variable of TaskFlow and has no effect; the nearest is {nearest[0]}."
     return f"{_speak(name)} is not a variable of TaskFlow and has no effect."
 
 

@@ -315,3 +315,17 @@ def test_a_placeholder_is_named(part: str, url: str, monkeypatch: pytest.MonkeyP
     for password in ("[x7Gw-2p]", "yourself", "%3C3"):
         good = f"postgresql://owner:{password}@ep-cool-1.neon.tech/db"
         assert load(monkeypatch, DATABASE_URL=good).dsn == good
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://owner:pw@db.example.com/psql",
+        "postgresql://psql:pw@db.example.com/psql-prod",
+        "postgresql://psql.internal/tasks",
+        "postgresql://owner@db.example.com/db?host=/run/psql",
+    ],
+)
+def test_a_part_that_is_called_as_the_command_is_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command stands before the connection string."""
+    assert load(monkeypatch, DATABASE_URL=url).dsn == url

@@ -272,3 +272,38 @@ def test_what_others_can_change_within_the_state_folder_is_a_warning_in_developm
     for variable, value in PRODUCTION.items():
         monkeypatch.setenv(variable, value)
     assert load_settings().warnings == ()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    "query", ["sslmode=require", "sslmode=verify-full&sslrootcert=system", "sslrootcert={}/ca.pem"]
+)
+def test_a_closed_folder_above_is_no_risk(query: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor may start the server in a folder whose path its user cannot walk, and leave HOME as it was."""
+    Path(".env").write_text("PORT=1\n")
+    (folder / ".postgresql").mkdir()
+    folder.chmod(0o755)
+    folder.parent.chmod(0o700)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://owner@db.example.com/db?{query.format(folder)}")
+    os.seteuid(4711)
+    try:
+        if "{}" in query:
+            with pytest.raises(SettingsError, match="is wrong in sslrootcert, which must be a file that exists"):
+                load_settings()
+        else:
+            loaded = load_settings()
+            assert (loaded.port, loaded.warnings) == (1, ())
+    finally:
+        os.seteuid(0)
+
+
+def test_every_link_of_a_chain_is_looked_at(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one may be another user's, though the first and the file are not."""
+    assert not state.exists()
+    Path("real").touch()
+    Path("second").symlink_to("real")
+    Path(".env").symlink_to("second")
+    assert load_settings().warnings == ()
+    give_to_another(Path("second"), monkeypatch)
+    assert any(".env" in warning and "another user" in warning for warning in load_settings().warnings)

@@ -60,6 +60,13 @@ def test_a_check_that_is_not_true_of_every_task_is_refused(check: str, url: str)
     expect_refusal(url, schema, f"its check constraint ours on {REFUSED[check]} can refuse a task: drop it")
 
 
+@pytest.mark.parametrize("check", ["title <> ''", "user_id <> '' AND title <> ''", "length(title) BETWEEN 1 AND 200"])
+def test_a_check_of_a_text_column_stays(check: str, url: str) -> None:
+    """PostgreSQL writes it otherwise than that of a varchar."""
+    run(url, add(f"ALTER TABLE tasks ALTER title TYPE text, ALTER user_id TYPE text, ADD CHECK ({check})"))
+    assert migrate(url) == NEWEST_VERSION
+
+
 def test_the_order_of_times_must_have_been_validated(url: str) -> None:
     """A row from before the check may be against it, and could not be changed."""
     expect_refusal(

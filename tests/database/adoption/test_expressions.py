@@ -21,6 +21,10 @@ INDEXES = {
     "of a pattern": "(title LIKE 'abc\\')",
     "of a pattern out of a text": "(CASE WHEN user_id = 'b' THEN title ~ description END)",
     "of a product": "(CASE WHEN length(title) = 77 THEN length(description) * length(description) END)",
+    "of a time zone": "(CASE WHEN title LIKE 'Europe/%' THEN created_at AT TIME ZONE title END)",
+    "of a unit": "(CASE WHEN title LIKE 'q%' THEN date_trunc(title, created_at AT TIME ZONE 'UTC') END)",
+    "of a great number": "(CASE WHEN length(title) = 77 THEN length(title) + 2147483647 END)",
+    "of a hash": "(hashtext(user_id) - 1000000000)",
     "of a function of its own": "(shorten(title))",
     "where a function says so": "id) WHERE (shorten(title) = 'a'",
 }
@@ -28,6 +32,8 @@ INDEXES = {
 GENERATED = {
     "quotient": "int GENERATED ALWAYS AS (1 / (length(title) - 7)) STORED",
     "function": "text GENERATED ALWAYS AS (shorten(title)) STORED",
+    "null": "text GENERATED ALWAYS AS (nullif(btrim(title), '')) STORED NOT NULL",
+    "length": "varchar(10) GENERATED ALWAYS AS (CASE WHEN title LIKE '9%' THEN title END) STORED",
 }
 
 SHORTEN = "CREATE FUNCTION shorten(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT left($1, 3)'"
@@ -53,6 +59,12 @@ HARMLESS = {
         " ADD words tsvector GENERATED ALWAYS AS (to_tsvector('simple', left(description, 9000))) STORED,"
         " ADD is_long boolean GENERATED ALWAYS AS (char_length(description) > 500) STORED;"
         'CREATE INDEX ON tasks USING gin (words); CREATE INDEX ON tasks (left("Folded", 3))'
+    ),
+    "what is no text": (
+        "CREATE TYPE state AS ENUM ('open'); ALTER TABLE tasks ADD priority int, ADD status state, ADD metadata jsonb;"
+        "ALTER TABLE tasks ADD weight int GENERATED ALWAYS AS (priority * 10) STORED;"
+        "CREATE INDEX ON tasks (user_id) WHERE status = 'open';"
+        "CREATE INDEX ON tasks (user_id) WHERE metadata ->> 'x' IS NOT NULL"
     ),
     "names and constants in quotes": (
         "ALTER ROLE CURRENT_USER SET quote_all_identifiers = on;"

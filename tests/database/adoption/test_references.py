@@ -87,6 +87,14 @@ REFUSED = {
         CASCADE + "CREATE PUBLICATION news FOR TABLE notes",
         "notes, which refers to tasks, has no replica identity for its publication news: give it a primary key",
     ),
+    "published from a schema in quotes": (
+        (
+            'DROP SCHEMA IF EXISTS "App" CASCADE; CREATE SCHEMA "App";'
+            'CREATE TABLE "App".notes (task_id int REFERENCES tasks ON DELETE CASCADE);'
+            'CREATE PUBLICATION news FOR TABLE "App".notes'
+        ),
+        ('"App".notes, which refers to tasks, has no replica identity for its publication news: give it a primary key'),
+    ),
 }
 
 ADOPTED = {

@@ -472,6 +472,10 @@ ADOPTED = {
         "ALTER TABLE tasks DISABLE TRIGGER guard"
     ),
     "rows": add("INSERT INTO tasks (user_id, title) VALUES ('alice', repeat('x', 200)), ('', 'Nobody''s')"),
+    "numbers that fit": add(
+        "CREATE SEQUENCE tickets; ALTER TABLE tasks ADD ticket varchar(32) DEFAULT 'TASK-' || nextval('tickets');"
+        "CREATE SEQUENCE shards MAXVALUE 16 CYCLE; ALTER TABLE tasks ADD shard smallint DEFAULT nextval('shards')"
+    ),
     "further numbers": add("ALTER TABLE tasks ADD n serial, ADD m text DEFAULT nextval('tasks_id_seq')"),
     "wide": WIDE,
 }

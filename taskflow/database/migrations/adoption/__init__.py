@@ -13,7 +13,6 @@ from taskflow.database.migrations.adoption.checks import judge_checks
 from taskflow.database.migrations.adoption.columns import (
     CHANGING,
     COLUMN_TYPES,
-    TEXTS,
     judge_column,
     judge_further_column,
     read_columns,
@@ -56,11 +55,11 @@ def check_table(connection: psycopg.Connection, table: int) -> None:
 def _find_obstacles(connection: psycopg.Connection, table: int) -> Iterator[str]:
     columns = {column.name: column for column in read_columns(connection, table)}
     # What is in these columns is in those that are generated from them too.
-    chosen, texts, changing = (
+    chosen, changing = (
         [column.number for column in columns.values() if column.name in names or column.is_generated]
-        for names in (COLUMN_TYPES, TEXTS, CHANGING)
+        for names in (COLUMN_TYPES, CHANGING)
     )
-    values = {"table": table, "chosen": chosen, "texts": texts, "changing": changing, "index": REPLACED_INDEX, "id": 0}
+    values = {"table": table, "chosen": chosen, "changing": changing, "index": REPLACED_INDEX, "id": 0}
     yield from _find_listed(connection, KINDS, values)
     missing = COLUMN_TYPES.keys() - columns.keys()
     if missing:

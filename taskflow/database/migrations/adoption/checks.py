@@ -77,7 +77,7 @@ def _name_measures(expression: str) -> tuple[str, dict[str, int]]:
     """Put names in the place of what is measured of a task; return the greatest number that each can have, too."""
     greatest = {"id_measured": MAX_ID}
     for column, characters in (("title", TITLE_CHARACTERS), ("user_id", USER_ID_CHARACTERS)):
-        text, name = rf"\(?\b{column}\)?(?:::text)?", column.removesuffix("_id")
+        text, name = rf"(?:\({column}\)::text|\b{column}\b)", column.removesuffix("_id")
         expression = re.sub(rf"{text} <> ''::text", f"{name}length_measured <> 0", expression)
         expression = re.sub(rf"\b(?:char_|character_)?length\({text}\)", f"{name}length_measured", expression)
         expression = re.sub(rf"\boctet_length\({text}\)", f"{name}bytes_measured", expression)

@@ -116,9 +116,11 @@ _ENDING_SEQUENCES: LiteralString = """
     SELECT attname, s.seqrelid::regclass, format_type(atttypid, atttypmod)
     FROM used JOIN pg_sequence AS s ON s.seqrelid = sequence
         JOIN pg_attribute ON attrelid = %(table)s AND attnum = number
-    WHERE number <> %(id)s AND (
+    WHERE number <> %(id)s AND NOT (seqcycle AND seqmin >= -32768 AND seqmax <= 32767) AND (
         CASE WHEN seqincrement > 0 THEN seqmax < 2147483647 ELSE seqmin > -2147483647 END
-        OR atttypid = 'smallint'::regtype OR atttypmod <> -1
+        OR atttypid = 'smallint'::regtype
+        OR atttypid = 'numeric'::regtype AND atttypmod <> -1 AND (atttypmod - 4) >> 16 < 10
+        OR atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod <> -1 AND atttypmod - 4 < 32
     )
     ORDER BY attname
 """

@@ -67,8 +67,10 @@ _REFUSING_REFERENCES: LiteralString = """
             )
         )
         AND NOT EXISTS (
-            SELECT FROM pg_attrdef JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
-                JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+            SELECT FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+                JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
+                    -- Before version 15 it is the column that depends on others.
+                    OR classid = 'pg_class'::regclass AND objid = adrelid AND objsubid = adnum
             WHERE adrelid = reference.conrelid AND attgenerated <> '' AND refclassid = 'pg_class'::regclass
                 AND refobjid = adrelid AND refobjsubid = ANY (emptied)
         )
@@ -96,7 +98,8 @@ _RULES: LiteralString = """
 _PUBLISHED: LiteralString = """
     SELECT DISTINCT conrelid::regclass::text, p.pubname
     FROM reference JOIN pg_class AS c ON c.oid = conrelid
-        JOIN pg_publication_tables AS t ON t.schemaname = c.relnamespace::regnamespace::text AND t.tablename = relname
+        JOIN pg_namespace AS n ON n.oid = relnamespace
+        JOIN pg_publication_tables AS t ON t.schemaname = nspname AND t.tablename = relname
         JOIN pg_publication AS p USING (pubname)
     WHERE CASE confdeltype WHEN 'c' THEN pubdelete ELSE pubupdate END AND CASE relreplident
             WHEN 'n' THEN true
